@@ -1,0 +1,121 @@
+"""EfficientNet-Lite (Tan and Le, 2019, without squeeze-excite and with ReLU6): pictures to a small grid of tokens.
+
+Module names are those of the published PyTorch state dicts, so these load without renaming.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+# (repeats, kernel, stride, expansion, output width) of EfficientNet-B0's seven stages
+STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80))
+STAGES += ((3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320))
+STEM_DIM, HEAD_DIM = 32, 1280  # not scaled in the Lite family
+
+
+@dataclass(frozen=True)
+class EfficientNetLiteConfig:
+    width: float = 1.1
+    depth: float = 1.2
+    image_size: int = 260
+    grid: int = 3  # the feature map is averaged to grid x grid tokens; one more token is its mean
+
+    @property
+    def dims(self) -> dict[str, int]:
+        return {"vision": HEAD_DIM}
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens a frame."""
+        return self.grid * self.grid + 1
+
+    def build(self) -> "EfficientNetLite":
+        return EfficientNetLite(self)
+
+
+class EfficientNetLite(nn.Module):
+    def __init__(self, config: EfficientNetLiteConfig) -> None:
+        super().__init__()
+        self.config = config
+        self._conv_stem = _Conv(3, STEM_DIM, 3, stride=2)
+        self._bn0 = _norm(STEM_DIM)
+        self._blocks = nn.ModuleList(_blocks(config))
+        self._conv_head = _Conv(_scaled_width(STAGES[-1][4], config.width), HEAD_DIM, 1)
+        self._bn1 = _norm(HEAD_DIM)
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        """(n_frames, 3, size, size) in about [-1, 1] -> (n_frames, grid * grid + 1, 1280)."""
+        hidden = pixel_values.to(self._conv_stem.weight.dtype).contiguous(memory_format=torch.channels_last)
+        hidden = functional.relu6(self._bn0(self._conv_stem(hidden)))
+        for block in self._blocks:
+            hidden = block(hidden)
+        hidden = functional.relu6(self._bn1(self._conv_head(hidden)))
+        cells = functional.adaptive_avg_pool2d(hidden, self.config.grid).flatten(2)  # (n_frames, 1280, grid * grid)
+        whole = hidden.mean((2, 3)).unsqueeze(-1)  # (n_frames, 1280, 1)
+        return torch.cat([whole, cells], dim=2).transpose(1, 2)
+
+
+def normalise(frames: Tensor) -> Tensor:
+    """(..., 3, height, width) uint8 -> float32 as EfficientNet-Lite was trained on: (x - 127) / 128."""
+    return (frames.float() - 127.0) / 128.0
+
+
+class _Conv(nn.Conv2d):
+    """Convolution with TensorFlow's "SAME" padding: an odd pixel goes to the right and bottom."""
+
+    def __init__(self, in_dim: int, out_dim: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
+        super().__init__(in_dim, out_dim, kernel, stride=stride, groups=groups, bias=False)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        (kernel, _), (stride, _) = self.kernel_size, self.stride
+        pads = [max((-(-size // stride) - 1) * stride + kernel - size, 0) for size in hidden.shape[-2:]]
+        if any(pads):
+            height, width = pads
+            hidden = functional.pad(hidden, (width // 2, width - width // 2, height // 2, height - height // 2))
+        return super().forward(hidden)
+
+
+class _Block(nn.Module):
+    """Inverted residual: expand, depthwise convolution, project."""
+
+    def __init__(self, in_dim: int, out_dim: int, kernel: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        hidden_dim = in_dim * expansion
+        self.expands, self.adds = expansion != 1, stride == 1 and in_dim == out_dim
+        if self.expands:
+            self._expand_conv = _Conv(in_dim, hidden_dim, 1)
+            self._bn0 = _norm(hidden_dim)
+        self._depthwise_conv = _Conv(hidden_dim, hidden_dim, kernel, stride, groups=hidden_dim)
+        self._bn1 = _norm(hidden_dim)
+        self._project_conv = _Conv(hidden_dim, out_dim, 1)
+        self._bn2 = _norm(out_dim)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        hidden = functional.relu6(self._bn0(self._expand_conv(inputs))) if self.expands else inputs
+        hidden = functional.relu6(self._bn1(self._depthwise_conv(hidden)))
+        hidden = self._bn2(self._project_conv(hidden))
+        return inputs + hidden if self.adds else hidden
+
+
+def _blocks(config: EfficientNetLiteConfig) -> list[_Block]:
+    blocks, in_dim = [], STEM_DIM
+    for index, (repeats, kernel, stride, expansion, width) in enumerate(STAGES):
+        out_dim = _scaled_width(width, config.width)
+        ends = index in (0, len(STAGES) - 1)  # first and last stage keep their repeats in the Lite family
+        n_blocks = repeats if ends else -(-int(round(repeats * config.depth * 1000)) // 1000)
+        for block in range(n_blocks):
+            blocks.append(_Block(in_dim, out_dim, kernel, stride if block == 0 else 1, expansion))
+            in_dim = out_dim
+    return blocks
+
+
+def _scaled_width(width: int, multiplier: float) -> int:
+    """Scaled to a multiple of 8, never more than a tenth below the exact value."""
+    scaled = max(8, int(width * multiplier + 4) // 8 * 8)
+    return scaled + 8 if scaled < 0.9 * width * multiplier else scaled
+
+
+def _norm(dim: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(dim, eps=1e-3)
