@@ -8,6 +8,7 @@ Importing this package imports nothing heavy: torch and Transformers come in wit
 
 from typing import TYPE_CHECKING, Any
 
+from earsight import systems  # a listing of small files: `systems.names()`
 from earsight.errors import EarsightError
 
 if TYPE_CHECKING:
@@ -30,14 +31,6 @@ def load(name: str = "starter", **options: Any) -> "Assistant":
     from earsight.checkpoints import starter  # torch and Transformers are imported here, not before
 
     return starter.load(name, **options)
-
-
-def systems() -> list[str]:
-    """The systems there are: the listing of `earsight/systems/`."""
-    from pathlib import Path
-
-    # Read as file names: importing a system would import torch.
-    return sorted(file.stem for file in (Path(__file__).parent / "systems").glob("*.py") if file.stem != "__init__")
 
 
 def register() -> None:
