@@ -28,7 +28,6 @@ class SynchronisedQFormerConfig:
     n_layers: int = 2
     n_heads: int = 6
     dropout: float = 0.1
-    stream_dropout: float = 0.0  # share of training windows in which one of several streams is hidden
 
     @property
     def steps_per_window(self) -> int:
@@ -78,7 +77,7 @@ class SynchronisedQFormer(nn.Module):
         A feature's mask is (n_media, steps, positions); hidden or missing positions are zero after the map.
         """
         config = self.config
-        joined, valid = self._join(features)
+        joined, valid = self._join(features, (len(steps), int(steps.max())))
         windows = split_windows(joined, config.steps_per_window)  # (n_media, n_windows, window, hidden)
         masks = split_windows(valid, config.steps_per_window)  # (n_media, n_windows, window)
         # Whole padding windows of a shorter medium are never computed: a batch then equals its members alone.
@@ -90,17 +89,13 @@ class SynchronisedQFormer(nn.Module):
         mask = kept[:, :, None].expand(-1, -1, config.n_queries)
         return SoftTokens(values.flatten(1, 2), mask.flatten(1, 2))
 
-    def _join(self, features: Mapping[str, Features]) -> tuple[Tensor, Tensor]:
+    def _join(self, features: Mapping[str, Features], shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """{stream: (n_media, steps, positions, dim)} -> (n_media, steps, positions, hidden) and where anything is."""
-        joined, valid = None, None
-        for name in self.config.streams:
-            if name not in features:
-                continue
-            mask = features[name].mask
-            part = self.join[name](self.norms[name](features[name].values)) * mask.unsqueeze(-1)
-            joined = part if joined is None else joined + part
-            valid = mask if valid is None else valid | mask
-        assert joined is not None and valid is not None, "no stream among " + ", ".join(self.config.streams)
+        joined = self.query_tokens.new_zeros(*shape, self.config.positions, self.config.hidden)
+        valid = torch.zeros(joined.shape[:3], dtype=torch.bool, device=joined.device)
+        for name, given in features.items():
+            joined = joined + self.join[name](self.norms[name](given.values)) * given.mask.unsqueeze(-1)
+            valid = valid | given.mask
         return joined, valid
 
     def _read(self, windows: Tensor, valid: Tensor) -> Tensor:

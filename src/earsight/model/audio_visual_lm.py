@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, GenerationMixin, PreTrainedModel
+from transformers import AutoModelForCausalLM, Cache, GenerationMixin, PreTrainedModel
 
 from earsight.connectors.windows import place_on_steps
 from earsight.model.configuration import EarsightConfig
@@ -125,6 +125,7 @@ class EarsightForConditionalGeneration(PreTrainedModel, GenerationMixin):
         labels: Tensor | None = None,
         soft_tokens: Tensor | None = None,
         soft_token_mask: Tensor | None = None,
+        past_key_values: Cache | None = None,
         **kwargs: Any,
     ):  # type: ignore[no-untyped-def]
         """Next-token logits, and the loss when labels are given.
@@ -143,7 +144,11 @@ class EarsightForConditionalGeneration(PreTrainedModel, GenerationMixin):
             inputs_embeds = self.splice(input_ids, flat)
         kwargs.pop("token_type_ids", None)
         return self.language_model(
-            inputs_embeds=inputs_embeds, attention_mask=attention_mask, labels=labels, **kwargs
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            labels=labels,
+            past_key_values=past_key_values,
+            **kwargs,
         )
 
     def _soft_tokens(self, media: Mapping[str, Tensor | None]) -> SoftTokens:

@@ -22,9 +22,13 @@ SOUND_WORDS = {
 }
 
 
-def state_words(clip: Clip) -> str:
-    """What the prompt says of a clip's senses, so that an absent one is known, not guessed."""
-    return f"{PICTURE_WORDS[clip.picture]}, {SOUND_WORDS[clip.sound]}"
+MEDIA_TOKEN = "<|media|>"
+
+
+def slot_text(picture: str, sound: str, n_soft_tokens: int) -> str:
+    """What a medium becomes in the prompt: the state of each sense in words, so that an absent one is known and not
+    guessed, then one placeholder for each soft token."""
+    return f"Clip ({PICTURE_WORDS[picture]}, {SOUND_WORDS[sound]}): {MEDIA_TOKEN * n_soft_tokens}\n"
 
 
 @dataclass(frozen=True)

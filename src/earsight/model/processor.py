@@ -15,10 +15,9 @@ from earsight import systems
 from earsight.errors import PromptError
 from earsight.media import Sampling, load_clip
 from earsight.model.conversation import Medium, is_batch, normalise
-from earsight.model.media_inputs import grid, media_tensors, state_words
+from earsight.model.media_inputs import MEDIA_TOKEN, grid, media_tensors, slot_text
 from earsight.types import Clip
 
-MEDIA_TOKEN = "<|media|>"
 SLOT = re.compile(r"<\|(image|audio|video)\|>")
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
@@ -121,7 +120,7 @@ class EarsightProcessor(ProcessorMixin):
         conversations = list(conversation) if is_batch(conversation) else [conversation]
         plain = [normalise(messages) for messages in conversations]
         for messages, _ in plain:
-            self._refuse_reserved(messages)
+            self.refuse_reserved(messages)
         template = chat_template or self.chat_template
         texts = [
             self.tokenizer.apply_chat_template(
@@ -137,7 +136,7 @@ class EarsightProcessor(ProcessorMixin):
         prepared = self._prepare(texts, media, audio_policy, num_frames, padding_side, max_length)
         return prepared if return_dict else prepared["input_ids"]
 
-    def _refuse_reserved(self, messages: Sequence[dict[str, Any]]) -> None:
+    def refuse_reserved(self, messages: Sequence[dict[str, Any]]) -> None:
         """A user's words must not open or close turns, nor pose as media."""
         reserved = {*self.tokenizer.all_special_tokens, MEDIA_TOKEN, "<|image|>", "<|audio|>", "<|video|>"}
         for message in messages:
@@ -145,6 +144,16 @@ class EarsightProcessor(ProcessorMixin):
             for part in parts:
                 if found := [token for token in sorted(reserved) if token in part.get("text", "")]:
                     raise PromptError(f"the text holds the reserved word {found[0]}; write it some other way")
+
+    def prompt_ids(self, messages: Sequence[dict[str, Any]], clip: Clip) -> Any:
+        """Token ids (1, length) of a conversation about one decoded clip, without preparing its media again."""
+        plain, _ = normalise(messages)
+        text = self.tokenizer.apply_chat_template(
+            plain, chat_template=self.chat_template, tokenize=False, add_generation_prompt=True
+        )
+        n_tokens = grid(clip, self.description, self.feature_extractor.sampling_rate).n_soft_tokens
+        filled = SLOT.sub(slot_text(clip.picture, clip.sound, n_tokens), text)
+        return self.tokenizer(filled, return_tensors="pt", add_special_tokens=False)["input_ids"]
 
     def clip(self, medium: Medium, audio_policy: str = "auto", num_frames: int | None = None) -> Clip:
         """Decode one medium as its slot asks: an image has no sound, an audio slot shows nothing."""
@@ -166,7 +175,7 @@ class EarsightProcessor(ProcessorMixin):
         clips = [self.clip(medium, audio_policy, num_frames) for medium in media]
         grids = [grid(clip, described, self.feature_extractor.sampling_rate) for clip in clips]
         runs = iter(
-            f"Clip ({state_words(clip)}): {MEDIA_TOKEN * laid.n_soft_tokens}\n"
+            slot_text(clip.picture, clip.sound, laid.n_soft_tokens)
             for clip, laid in zip(clips, grids, strict=True)
         )
         filled = [SLOT.sub(lambda slot: next(runs), one) for one in texts]

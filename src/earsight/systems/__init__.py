@@ -31,14 +31,23 @@ def names() -> list[str]:
 
 
 def get(name: str, values: Mapping[str, Any] | None = None) -> System:
-    """A system by its file's name, with a checkpoint's values: the file gives the types, the checkpoint the numbers.
+    """A system by its file's name, "starter", or a variant of it, "starter/tiny".
+
+    Args:
+        values: a checkpoint's values: the file gives the types, the checkpoint the numbers.
 
     Raises:
-        EarsightError: unknown system or setting; names those there are.
+        EarsightError: unknown system, variant or setting; names those there are.
     """
+    name, _, variant = name.partition("/")
     if name not in names():
         raise EarsightError(f"no system '{name}'; there are: {', '.join(names())}")
-    system: System = importlib.import_module(f"{__name__}.{name}").SYSTEM
+    module = importlib.import_module(f"{__name__}.{name}")
+    system: System = module.SYSTEM
+    if variant:
+        if variant not in module.VARIANTS:
+            raise EarsightError(f"{name} has no variant '{variant}'; there are: {', '.join(module.VARIANTS)}")
+        system = _with_values(system, module.VARIANTS[variant], name)
     return _with_values(system, values, name) if values else system
 
 
@@ -50,7 +59,7 @@ def _with_values(described: Any, values: Mapping[str, Any], path: str) -> Any:
         raise EarsightError(f"{path} has no setting {sorted(unknown)}; there are: {', '.join(known)}")
     changed = {}
     for name, value in values.items():
-        nested = is_dataclass(known[name]) or (isinstance(known[name], Mapping) and name == "encoders")
+        nested = is_dataclass(known[name]) or name == "encoders"
         changed[name] = _with_values(known[name], value, f"{path}.{name}") if nested else _plain(known[name], value)
     return replace(described, **changed)
 

@@ -20,3 +20,16 @@ SYSTEM = System(
         "target_modules": r"language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)",
     },
 )
+
+VARIANTS = {
+    # Random weights, no download: what tests and examples run on.
+    "tiny": {
+        "encoders": {
+            "vision": {"width": 0.25, "depth": 0.4, "image_size": 64},
+            "audio": {"dim": 16, "n_layers": 2, "n_heads": 2, "chunk_seconds": 2.0, "sound_layers": (1, 2)},
+        },
+        "connector": {"n_queries": 3, "hidden": 24, "n_layers": 1, "n_heads": 2},
+        "max_frames": 8,
+        "max_seconds": 20.0,
+    },
+}

@@ -1,0 +1,61 @@
+"""The trained part of a model, and only that: the connector's tensors and the LoRA's, as two safetensors files."""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from earsight.model.audio_visual_lm import EarsightForConditionalGeneration
+
+CONNECTOR, LORA = "connector.safetensors", "lora.safetensors"
+
+
+def add_lora(model: EarsightForConditionalGeneration) -> None:
+    """Put the system's LoRA on the language model and make it and the connector trainable."""
+    from peft import LoraConfig
+
+    model.requires_grad_(False)
+    model.add_adapter(LoraConfig(**dict(model.description.lora)))
+    model.connector.requires_grad_(True)
+
+
+def save_trained(model: EarsightForConditionalGeneration, folder: Path) -> None:
+    """Write connector.safetensors and lora.safetensors in bfloat16; a stop in between leaves the old files whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = model.state_dict()
+    chosen = {
+        CONNECTOR: {name: value for name, value in state.items() if name.startswith("connector.")},
+        LORA: {name.replace(".default.", "."): value for name, value in state.items() if ".lora_" in name},
+    }
+    for file, tensors in chosen.items():
+        partial = folder / f"{file}.partial"
+        save_file({name: value.to(torch.bfloat16).contiguous() for name, value in tensors.items()}, partial)
+        partial.replace(folder / file)
+
+
+def load_trained(model: EarsightForConditionalGeneration, folder: Path) -> None:
+    """Read both files into a model that has its LoRA; every tensor must find its place."""
+    tensors = load_file(folder / CONNECTOR)
+    lora = {
+        name.replace(".weight", ".default.weight"): value for name, value in load_file(folder / LORA).items()
+    }
+    known = model.state_dict()
+    missing = {name for name in known if name.startswith("connector.") or ".lora_" in name} - {*tensors, *lora}
+    assert not missing, f"trained weights lack {sorted(missing)[:3]} and {len(missing)} in all"
+    model.load_state_dict({**tensors, **lora}, strict=False)
+
+
+def merge_lora(model: EarsightForConditionalGeneration, folder: Path) -> None:
+    """Add the LoRA's product to the weights it adapts, in float32: as fast at run time as the bare language model."""
+    lora = load_file(folder / LORA)
+    settings = model.description.lora
+    scale = settings["lora_alpha"] / settings["r"]
+    weights = dict(model.named_parameters())
+    for name, down in lora.items():
+        if ".lora_A." not in name:
+            continue
+        up = lora[name.replace(".lora_A.", ".lora_B.")]
+        weight = weights[name.replace(".lora_A.weight", ".weight")]
+        with torch.no_grad():
+            weight.copy_((weight.float() + scale * up.float() @ down.float()).to(weight.dtype))
+    model.load_state_dict(load_file(folder / CONNECTOR), strict=False)

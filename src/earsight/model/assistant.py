@@ -1,0 +1,221 @@
+"""Ask a clip: from a file to an answer, and further questions about it at the price of their own words.
+
+    decode -> prepare -> encode -> connect -> splice -> generate
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache, TextStreamer
+
+from earsight.errors import PromptError
+from earsight.model.audio_visual_lm import MEDIA_INPUTS, EarsightForConditionalGeneration
+from earsight.model.conversation import Medium
+from earsight.model.evidence import weigh
+from earsight.model.processor import EarsightProcessor
+from earsight.types import Answer, AudioPolicy, Clip, Features, SoftTokens
+
+OnText = Callable[[str], None]
+
+
+class Assistant:
+    """A model and its processor, ready to be asked about clips."""
+
+    def __init__(self, model: EarsightForConditionalGeneration, processor: EarsightProcessor) -> None:
+        self.model, self.processor = model.eval(), processor
+
+    def ask(
+        self,
+        source: Any,
+        question: str,
+        *,
+        audio: AudioPolicy = "auto",
+        start_seconds: float | None = None,
+        end_seconds: float | None = None,
+        max_new_tokens: int = 64,
+        explain: bool = False,
+        on_text: OnText | None = None,
+    ) -> Answer:
+        """Answer one question about one clip.
+
+        Args:
+            source: a path, URL, bytes, data URI, array, image, or an already decoded `Clip`.
+            audio: "auto", "require" (no audible sound is an error) or "ignore".
+            explain: also score the answer without its sound and without its picture.
+            on_text: called with each new piece of text.
+
+        Raises:
+            MediaError, PromptError: one line that says what was given, expected and what to do.
+        """
+        self._check(question, max_new_tokens)  # before anything is decoded
+        chat = self.chat(source, audio=audio, start_seconds=start_seconds, end_seconds=end_seconds)
+        return chat.ask(question, max_new_tokens=max_new_tokens, explain=explain, on_text=on_text)
+
+    def chat(
+        self,
+        source: Any,
+        *,
+        audio: AudioPolicy = "auto",
+        start_seconds: float | None = None,
+        end_seconds: float | None = None,
+    ) -> "Chat":
+        """Decode and encode a clip once, for any number of questions."""
+        return Chat(self, source, audio, start_seconds, end_seconds)
+
+    def _check(self, question: str, max_new_tokens: int) -> None:
+        if not question.strip():
+            raise PromptError("an empty question was given; ask something, for example \"What do you see?\"")
+        if max_new_tokens < 1:
+            raise PromptError(f"max_new_tokens is {max_new_tokens}; at least 1 is needed")
+        self.processor.refuse_reserved([{"role": "user", "content": question}])
+
+
+class Chat:
+    """Questions about one clip. Each stands for itself; what they share is computed once."""
+
+    def __init__(
+        self,
+        assistant: Assistant,
+        source: Any,
+        audio: AudioPolicy,
+        start_seconds: float | None,
+        end_seconds: float | None,
+    ) -> None:
+        self.assistant, self.audio = assistant, audio
+        self.setup: dict[str, float] = {}  # seconds spent once, told with the first answer
+        self.began = time.perf_counter()
+        with timed(self.setup, "decode"):
+            self.clip = self._decode(source, start_seconds, end_seconds)
+        with timed(self.setup, "prepare"):
+            self.inputs = assistant.processor(text="<|video|>", videos=[self.clip])
+        model = assistant.model
+        media = {name: self.inputs.get(name) for name in MEDIA_INPUTS}
+        self.steps, sound_mask = media.pop("media_steps"), media.pop("sound_mask")
+        with timed(self.setup, "encode"):
+            self.features: dict[str, Features] = model.encode(self.steps, sound_mask, **media)
+        with timed(self.setup, "connect"), torch.no_grad():
+            self.soft_tokens: SoftTokens = model.connect(self.features, self.steps)
+        self.cache, self.cached_ids = DynamicCache(), torch.zeros(1, 0, dtype=torch.long)
+
+    def _decode(self, source: Any, start_seconds: float | None, end_seconds: float | None) -> Clip:
+        if isinstance(source, Clip):
+            return source
+        from earsight.media import load_clip
+
+        sampling = self.assistant.processor.sampling()
+        return load_clip(source, sampling, audio=self.audio, start_seconds=start_seconds, end_seconds=end_seconds)
+
+    def ask(
+        self, question: str, *, max_new_tokens: int = 64, explain: bool = False, on_text: OnText | None = None
+    ) -> Answer:
+        """Answer a question. The clip's tokens stay in the language model's cache: only new words are computed."""
+        self.assistant._check(question, max_new_tokens)
+        timings, self.setup = self.setup, {}
+        began, self.began = self.began if timings else time.perf_counter(), 0.0
+        ids = self._prompt(question)
+        self._keep_common_prefix(ids)
+        clock = _Streamer(self.assistant.processor.tokenizer, on_text)
+        with timed(timings, "generate"):
+            generated = self._generate(ids, max_new_tokens, clock)
+        timings["first_token"] = clock.first - began
+        timings["total"] = time.perf_counter() - began
+        reply = generated[0, ids.shape[1] :]
+        text = self.assistant.processor.tokenizer.decode(reply, skip_special_tokens=True).strip()
+        evidence = weigh(self.assistant.model, ids, reply, self.features, self.steps) if explain else None
+        return Answer(
+            text=text,
+            question=question,
+            source=self.clip.source,
+            seen=seen(self.clip),
+            heard=heard(self.clip),
+            missing=missing(self.clip),
+            notes=self.clip.notes,
+            audio=self.audio,
+            timings=timings,
+            n_tokens=len(reply),
+            evidence=evidence,
+        )
+
+    def _prompt(self, question: str) -> Tensor:
+        """Token ids of the clip's slot and a question, (1, length)."""
+        processor = self.assistant.processor
+        content = [{"type": "video", "video": self.clip}, {"type": "text", "text": question}]
+        return processor.prompt_ids([{"role": "user", "content": content}], self.clip)
+
+    def _keep_common_prefix(self, ids: Tensor) -> None:
+        """Cut the cache back to what it shares with the new prompt, always leaving a token to compute."""
+        most = min(self.cached_ids.shape[1], ids.shape[1] - 1)
+        differing = (self.cached_ids[0, :most] != ids[0, :most]).nonzero()
+        kept = int(differing[0]) if len(differing) else most
+        if surplus := self.cache.get_seq_length() - kept:
+            self.cache.crop(-surplus)
+
+    def _generate(self, ids: Tensor, max_new_tokens: int, streamer: TextStreamer) -> Tensor:
+        model = self.assistant.model
+        soft, mask = self.soft_tokens.values, self.soft_tokens.mask
+        generated = model.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            soft_tokens=soft,
+            soft_token_mask=mask,
+            past_key_values=self.cache,
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            streamer=streamer,
+        )
+        self.cached_ids = generated[:, : self.cache.get_seq_length()]
+        return generated
+
+
+class _Streamer(TextStreamer):
+    """Hands on text as it comes, and remembers when the first token came."""
+
+    def __init__(self, tokenizer: Any, on_text: OnText | None) -> None:
+        super().__init__(tokenizer, skip_prompt=True, skip_special_tokens=True)
+        self.on_text, self.first, self.calls = on_text, 0.0, 0
+
+    def put(self, value: Tensor) -> None:
+        self.calls += 1
+        if self.calls == 2:  # the first call brings the prompt
+            self.first = time.perf_counter()
+        super().put(value)
+
+    def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
+        if self.on_text and text:
+            self.on_text(text)
+
+
+@contextmanager
+def timed(timings: dict[str, float], verb: str) -> Iterator[None]:
+    """Add the seconds a block takes under its verb."""
+    began = time.perf_counter()
+    yield
+    timings[verb] = time.perf_counter() - began
+
+
+def seen(clip: Clip) -> str:
+    """What was looked at, in words."""
+    if clip.picture != "present":
+        return f"nothing: the picture is {clip.picture}"
+    n = len(clip.frame_times)
+    if n == 1:
+        return "1 picture"
+    return f"{n} frames between {clip.frame_times[0]:.1f} s and {clip.frame_times[-1]:.1f} s"
+
+
+def heard(clip: Clip) -> str:
+    """What was listened to, in words."""
+    if clip.sound != "present":
+        return f"nothing: the sound is {clip.sound}"
+    late = f", from {clip.waveform_start_seconds:.1f} s on" if clip.waveform_start_seconds >= 0.05 else ""
+    return f"{len(clip.waveform) / clip.sample_rate_hz:.1f} s of sound{late}"
+
+
+def missing(clip: Clip) -> tuple[str, ...]:
+    """Each sense that was not there, and how."""
+    senses = (("picture", clip.picture), ("sound", clip.sound))
+    return tuple(f"{sense}: {state}" for sense, state in senses if state != "present")

