@@ -23,14 +23,20 @@ def load(name: str = "starter", **options: Any) -> "Assistant":
 
     Args:
         name: "starter", or a folder written by `save_pretrained`.
-        options: passed on to the loader, such as `progress`.
+        options: `dtype` of the language model; for the starter also `progress`, called while parts are fetched.
 
     Raises:
         EarsightError: no such model, or parts of it cannot be had.
     """
-    from earsight.checkpoints import starter  # torch and Transformers are imported here, not before
+    from pathlib import Path
 
-    return starter.load(name, **options)
+    from earsight.checkpoints import starter  # torch and Transformers are imported from here on, not before
+
+    if name == "starter":
+        return starter.load(**options)
+    if (Path(name) / "config.json").is_file():
+        return starter.load_folder(Path(name), **options)
+    raise EarsightError(f"no model '{name}'; give \"starter\" or a checkpoint folder with a config.json")
 
 
 def register() -> None:
