@@ -190,8 +190,10 @@ class _Job:
         span = clock.picture
         assert span is not None
         first = max(clock.first, span.start)
-        picture, note = find_frames(opened, video, first, clock.picture_end(span), self.sampling, self.limits)
-        self.notes += [note] if note else []
+        picture, notes = find_frames(
+            self.given, opened, video, first, clock.picture_end(span), self.sampling, self.limits
+        )
+        self.notes += notes
         if picture.n_damaged:
             self.notes.append(f"{picture.n_damaged} damaged pieces of the picture were skipped or patched.")
         if not picture.frames and (clock.end is None or clock.end > first):

@@ -76,14 +76,18 @@ def probe(source: Any, *, limits: Limits | None = None) -> MediaInfo:
 def _info(given: Source, limits: Limits) -> MediaInfo:
     if given.frames is not None:
         n_frames, height, width, _ = given.frames.shape
-        return MediaInfo(given.label, "array", None, "present", "absent", width, height, n_frames=n_frames)
+        return MediaInfo(
+            given.label, "array", None, "present", "absent", width, height, n_frames=n_frames, video_codec="rgb24"
+        )
     if given.waveform is not None:
         samples, rate = given.waveform
         seconds = len(samples) / rate
         return MediaInfo(given.label, "array", seconds, "absent", "present", sample_rate_hz=rate, n_channels=1)
     if given.image is not None or stills.is_image(given):
         name, width, height = stills.header(given, limits)
-        return MediaInfo(given.label, name.lower(), 0.0, "still", "absent", width, height, n_frames=1)
+        return MediaInfo(
+            given.label, name.lower(), 0.0, "still", "absent", width, height, n_frames=1, video_codec=name.lower()
+        )
     with containers.opened(given, limits) as opened:
         return _container_info(given, opened)
 
@@ -103,7 +107,7 @@ def _container_info(given: Source, opened: Any) -> MediaInfo:
         facts.update(
             sample_rate_hz=audio.rate or 0,
             n_channels=audio.channels,
-            audio_codec=audio.codec_context.name,
+            audio_codec=audio.codec_context.codec.canonical_name,
             sound_start_seconds=spans[audio].start - zero,
         )
     if video is not None:
@@ -139,7 +143,7 @@ def _picture_facts(video: Any, opened: Any) -> dict[str, Any]:
         "frames_per_second": float(average) if average else None,
         "variable_frame_rate": bool(steps) and max(steps) - min(steps) > max(2, 0.1 * max(steps)),
         "n_frames": video.frames or None,
-        "video_codec": video.codec_context.name,
+        "video_codec": video.codec_context.codec.canonical_name,
     }
 
 

@@ -1,6 +1,7 @@
 """The sound of a container: every channel, mixed to one, at one rate, in its true place on the clock."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -44,10 +45,10 @@ def decoded(container, stream, first: float, last: float | None, rate_hz: int, m
 def _seek(container, stream, first: float) -> None:
     begins = float(stream.start_time * stream.time_base) if stream.start_time is not None else 0.0
     if first > begins + 1.0:
-        try:  # half a second early: some codecs need a few packets before they sound right
+        # Half a second early: some codecs need a few packets before they sound right. Where it cannot be sought, it
+        # is read from the start and the samples before `first` are dropped.
+        with suppress(*ERRORS):
             container.seek(int((first - 0.5) / stream.time_base), stream=stream)
-        except ERRORS:
-            pass  # not seekable: read from the start, the samples before `first` are dropped below
 
 
 def _frames(container, stream, sound: Sound) -> Iterator:
