@@ -17,6 +17,9 @@ def add_lora(model: EarsightForConditionalGeneration) -> None:
     model.requires_grad_(False)
     model.add_adapter(LoraConfig(**dict(model.description.lora)))
     model.connector.requires_grad_(True)
+    for name, value in model.named_parameters():
+        if ".lora_" in name:  # trained in full precision, whatever the language model is held in
+            value.data = value.data.float()
 
 
 def save_trained(model: EarsightForConditionalGeneration, folder: Path) -> None:

