@@ -40,7 +40,7 @@ def ask_many(
         todo = [asked for key, asked in everything.items() if not file or key not in file.done]
         if todo:
             model = terminal.load_starter(quiet)
-            progress = stack.enter_context(_progress(len(todo), quiet))
+            progress = stack.enter_context(_progress(len(todo), quiet, answers_shown=not file or as_json))
             for asked in todo:
                 if reason := _ask_one(model, asked, wishes, file, progress, as_json):
                     skipped[reason] += 1
@@ -99,8 +99,10 @@ def _summary(tried: int, earlier: int, skipped: Counter[str], out: Path | None) 
 
 
 @contextmanager
-def _progress(total: int, quiet: bool) -> Iterator[Progress]:
-    """A bar where a person is looking, plain lines where not, skips alone when quiet."""
+def _progress(total: int, quiet: bool, answers_shown: bool) -> Iterator[Progress]:
+    """A bar where a person is looking, plain lines where not, skips alone when quiet or when answers tell enough."""
+    answers_shown = answers_shown and sys.stdout.isatty()  # a bar and answers on one terminal overwrite each other
+    quiet = quiet or answers_shown
     if quiet or not terminal.is_terminal():
         yield _Lines(total, quiet)
         return

@@ -15,8 +15,8 @@ def probe(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON line for each clip.")] = False,
 ) -> None:
     """Say what is in each file, as Earsight will use it. No model is loaded."""
-    failed = False
-    for number, clip in enumerate(clips):
+    failed, gap = False, ""
+    for clip in clips:
         try:
             check_there(clip)
             from earsight.media import probe as look
@@ -29,6 +29,7 @@ def probe(
         if as_json:
             print(json.dumps(found.to_json(), ensure_ascii=False), flush=True)
         else:
-            print(("\n" if number else "") + "\n".join(map(terminal.printable, found.lines())), flush=True)
+            print(gap + "\n".join(map(terminal.printable, found.lines())), flush=True)
+            gap = "\n"  # between two clips
     if failed:
         raise typer.Exit(2)

@@ -87,7 +87,8 @@ def progress_bar() -> "Progress":
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=Console(stderr=True, markup=False, highlight=False))
+    console = Console(stderr=True, markup=False, highlight=False)
+    return Progress(*columns, console=console, redirect_stdout=False)  # else answers would go to stderr
 
 
 def load_starter(quiet: bool = False) -> "Assistant":
