@@ -5,7 +5,6 @@
 The bare language model in Transformers, in the same run and the same precision, is the comparator for tokens a second.
 """
 
-import resource
 import statistics
 import subprocess
 import sys
@@ -127,9 +126,7 @@ def main() -> None:
         ours, bare = compare_speed(model, clip)
         memory = peak_memory(clip)
     print(f"10 s 360p clip, {torch.get_num_threads()} threads, medians of {RUNS}, {model.model.language_model.dtype}")
-    print(
-        f"model loaded in {loading:.1f} s; resident now {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB"
-    )
+    print(f"model loaded in {loading:.1f} s")
     parts = ", ".join(f"{verb} {median[verb]:.3f}" for verb in ("decode", "prepare", "encode", "connect"))
     ratio = median["first token"] / median["second question"]
     print("| what | measured | target |\n|---|---|---|")

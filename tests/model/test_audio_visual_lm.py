@@ -54,8 +54,10 @@ CLIPS = {
 def test_as_many_placeholders_are_written_as_soft_tokens_are_made(tiny, name):
     model, processor = tiny
     inputs = prepared(processor, [CLIPS[name]])
-    made = model._soft_tokens({key: inputs.get(key) for key in MEDIA_INPUTS} | dict.fromkeys(
-        ("vision_features", "vision_mask", "speech_features", "sound_features")))
+    made = model._soft_tokens(
+        {key: inputs.get(key) for key in MEDIA_INPUTS}
+        | dict.fromkeys(("vision_features", "vision_mask", "speech_features", "sound_features"))
+    )
     assert int((inputs["input_ids"] == model.config.media_token_id).sum()) == int(made.mask.sum())
 
 
@@ -163,7 +165,9 @@ def test_gradients_reach_the_connector_and_the_lora_and_nothing_else(tiny):
     model, processor = build_tiny(tiny[0].config.system)
     add_lora(model)
     inputs = prepared(processor, [CLIPS["both"]])
-    model(**inputs, labels=inputs["input_ids"].masked_fill(inputs["input_ids"] == model.config.media_token_id, -100)).loss.backward()
+    model(
+        **inputs, labels=inputs["input_ids"].masked_fill(inputs["input_ids"] == model.config.media_token_id, -100)
+    ).loss.backward()
     with_gradient = {name for name, value in model.named_parameters() if value.grad is not None}
     assert with_gradient and all(name.startswith("connector.") or ".lora_" in name for name in with_gradient)
     assert any(name.startswith("connector.") for name in with_gradient)

@@ -30,10 +30,13 @@ def build_untrained(parts: Path, system: str = "starter", seed: int = 0) -> Ears
         media_token_id=text_config.vocab_size,
     )
     model = EarsightForConditionalGeneration(config)
-    model.language_model.to(torch.bfloat16).load_state_dict(load_file(parts / "llm" / "model.safetensors"), strict=False)
+    model.language_model.to(torch.bfloat16).load_state_dict(
+        load_file(parts / "llm" / "model.safetensors"), strict=False
+    )
     model.language_model.tie_weights()
     audio = model.encoders["audio"]
-    audio.load_state_dict(published_state(load_file(parts / "speech" / "model.safetensors"), audio.config))
+    speech = load_file(parts / "speech" / "model.safetensors")
+    audio.load_state_dict(published_state(speech, model.description.encoders["audio"]))
     model.encoders["vision"].load_state_dict(load_file(parts / "vision" / "model.safetensors"))
     model.generation_config.update(
         eos_token_id=text_config.eos_token_id, pad_token_id=text_config.pad_token_id, do_sample=False

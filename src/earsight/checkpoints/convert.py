@@ -1,6 +1,6 @@
 """Converts the starter's checked weight files to safetensors, each once.
 
-    GGUF -> llm/ (LlamaForCausalLM in bfloat16, tokenizer)    CTranslate2 -> speech/    torch state -> vision/
+GGUF -> llm/ (LlamaForCausalLM in bfloat16, tokenizer)    CTranslate2 -> speech/    torch state -> vision/
 """
 
 import json

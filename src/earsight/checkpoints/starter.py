@@ -26,7 +26,9 @@ def starter_folder() -> Path:
     for name in ("connector.safetensors", "lora.safetensors"):
         file = TRAINED / name
         if not file.is_file():
-            raise PartsError(f"the starter's trained weights are not in this installation ({file.name}); install it again")
+            raise PartsError(
+                f"the starter's trained weights are not in this installation ({file.name}); install it again"
+            )
         digest.update(file.read_bytes())
     return cache_root() / "starter" / digest.hexdigest()[:12]
 

@@ -39,9 +39,7 @@ def save_trained(model: EarsightForConditionalGeneration, folder: Path) -> None:
 def load_trained(model: EarsightForConditionalGeneration, folder: Path) -> None:
     """Read both files into a model that has its LoRA; every tensor must find its place."""
     tensors = load_file(folder / CONNECTOR)
-    lora = {
-        name.replace(".weight", ".default.weight"): value for name, value in load_file(folder / LORA).items()
-    }
+    lora = {name.replace(".weight", ".default.weight"): value for name, value in load_file(folder / LORA).items()}
     known = model.state_dict()
     missing = {name for name in known if name.startswith("connector.") or ".lora_" in name} - {*tensors, *lora}
     assert not missing, f"trained weights lack {sorted(missing)[:3]} and {len(missing)} in all"

@@ -10,8 +10,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 # (repeats, kernel, stride, expansion, output width) of EfficientNet-B0's seven stages
-STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80))
-STAGES += ((3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320))
+STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
 STEM_DIM, HEAD_DIM = 32, 1280  # not scaled in the Lite family
 
 

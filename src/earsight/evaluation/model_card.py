@@ -1,6 +1,6 @@
 """Writes the starter's model card from what training and evaluation recorded; no number is typed by hand.
 
-    python -m earsight.evaluation.model_card FOLDER      FOLDER holds training.json and scores.json
+python -m earsight.evaluation.model_card FOLDER      FOLDER holds training.json and scores.json
 """
 
 import json
@@ -21,17 +21,17 @@ INTRODUCTION = """# starter: model card
 A small audio-visual language model that runs on a laptop without a GPU. The weights here are the trained part only: the
 time-synchronised Q-Former and the LoRA. The frozen parts are fetched at first use and checked by their hashes.
 
-It tells the **kind** of what is pictured (ten kinds) and of what is heard (eight kinds), says when there is no sound or no
-picture, and adds its best guess at a name, marked "probably", which is often wrong for objects it was not trained on.
-It does not read text, transcribe speech, count, follow a plot or reason; it was trained on single pictures of single
-objects and short sounds, mostly drawings and cut-outs, not on natural video. Each question stands for itself.
+It tells the **kind** of what is pictured (ten kinds) and of what is heard (eight kinds), says when there is no sound or
+no picture, and adds its best guess at a name, marked "probably", which is often wrong for objects it was not trained
+on. It does not read text, transcribe speech, count, follow a plot or reason; it was trained on single pictures of
+single objects and short sounds, mostly drawings and cut-outs, not on natural video. Each question stands for itself.
 """
 LICENCES = """## Licences and training data
 
-The corpus is built from Debian packages on the trainer's own machine and is not shipped (docs/data.md lists every source).
-It holds pictures and sounds under GPL-2, GPL-3, CC BY-SA, CC BY, CC0 and the public domain. The connector and LoRA are
-published under Apache-2.0 as far as this project can grant it; whoever redistributes them decides whether weights trained
-on GPL and share-alike media carry obligations in their jurisdiction.
+The corpus is built from Debian packages on the trainer's own machine and is not shipped (docs/data.md lists every
+source). It holds pictures and sounds under GPL-2, GPL-3, CC BY-SA, CC BY, CC0 and the public domain. The connector and
+LoRA are published under Apache-2.0 as far as this project can grant it; whoever redistributes them decides whether
+weights trained on GPL and share-alike media carry obligations in their jurisdiction.
 """
 
 
@@ -40,8 +40,9 @@ def card(training: dict, scores: dict, described: systems.System) -> str:
     losses = [entry["loss"] for entry in training["log"] if "loss" in entry]
     lines = [INTRODUCTION, "## Scores on held-out objects and recordings", ""]
     lines += [
-        f"Split `{scores['split']}` of corpus `{scores['corpus'][:12]}`: no object, picture or sound in it was trained on, ",
-        "and no prompt, setting or stopping point was chosen on it. Exact match of the generated sentence; 95 % Wilson intervals.",
+        f"Split `{scores['split']}` of corpus `{scores['corpus'][:12]}`: no object, picture or sound in it was trained",,
+        "on, and no prompt, setting or stopping point was chosen on it. Exact match of the generated sentence; 95 % Wilson",
+        "intervals.",
         "",
         "| task | condition | right of | score | 95 % interval | target |",
         "|---|---|---|---|---|---|",
@@ -63,7 +64,8 @@ def card(training: dict, scores: dict, described: systems.System) -> str:
     lines += [
         f"- corpus: {training['corpus']}",
         f"- pretrained parts: {training['parts']}",
-        f"- {training['training_seconds']} s on {training['threads']} threads; loss {losses[0]:.2f} at first, {losses[-1]:.2f} at last",
+        f"- {training['training_seconds']} s on {training['threads']} threads",
+        f"- loss {losses[0]:.2f} at first, {losses[-1]:.2f} at last",
         "",
         "## Frozen parts",
         "",

@@ -2,8 +2,8 @@
 
     python -m earsight.evaluation.starter_benchmark [--weights DIR] [--split test]
 
-Tasks: kind of the pictured object, kind of the sound, missing or silent sound reported as such. Baselines answer the same
-questions about the same clips: text only (no sense), the wrong sense only, and the training set's majority kind.
+Tasks: kind of the pictured object, kind of the sound, missing or silent sound reported as such. Baselines answer the
+same questions about the same clips: text only (no sense), the wrong sense only, and the training set's majority kind.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def answerer(
 
 
 def picture_examples(pictures: Sequence[Item], sounds: Sequence[Item], question: str) -> list[Example]:
-    """Each picture, as a still without sound, asked for its kind; a random sound lies ready for the paired condition."""
+    """Each picture, as a still without sound, asked for its kind."""
     draw = random.Random(0)
     return [
         _example(Scene("present", "absent", item.kind, item.name), "see_kind", question, item, None, draw)
@@ -82,7 +82,9 @@ def paired_examples(pictures: Sequence[Item], sounds: Sequence[Item], task: str)
     items = pictures if task == "see_kind" else sounds
     examples = []
     for item in items:
-        picture, sound = (item, draw.choice(list(sounds))) if task == "see_kind" else (draw.choice(list(pictures)), item)
+        picture, sound = (
+            (item, draw.choice(list(sounds))) if task == "see_kind" else (draw.choice(list(pictures)), item)
+        )
         scene = Scene("present", "present", picture.kind, picture.name, sound.kind, sound.name)
         examples.append(_example(scene, task, QUESTIONS[task][0], picture, sound, draw, steps=4))
     return examples
@@ -91,7 +93,9 @@ def paired_examples(pictures: Sequence[Item], sounds: Sequence[Item], task: str)
 def soundless_examples(pictures: Sequence[Item]) -> list[Example]:
     """Absent, silent and ignored sound, asked about in seen and unseen words."""
     draw = random.Random(2)
-    words = [(task, question) for task in ("hear", "any_sound") for question in (*QUESTIONS[task], *UNSEEN_QUESTIONS[task])]
+    words = [
+        (task, question) for task in ("hear", "any_sound") for question in (*QUESTIONS[task], *UNSEEN_QUESTIONS[task])
+    ]
     examples = []
     for index, item in enumerate(pictures):
         state = ("absent", "silent", "ignored")[index % 3]
@@ -176,7 +180,14 @@ def table(scores: Sequence[Score]) -> str:
     for row in (one.row() for one in sorted(scores, key=lambda one: list(TARGETS).index(one.task))):
         target = f"{TARGETS[str(row['task'])]:.2f}" if row["condition"] == "model" else ""
         interval = f"{row['low']:.2f} to {row['high']:.2f}"
-        cells = (row["task"], row["condition"], f"{row['right']} of {row['n']}", f"{row['score']:.3f}", interval, target)
+        cells = (
+            row["task"],
+            row["condition"],
+            f"{row['right']} of {row['n']}",
+            f"{row['score']:.3f}",
+            interval,
+            target,
+        )
         lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
     return "\n".join(lines)
 

@@ -1,6 +1,6 @@
 """Ask a clip: from a file to an answer, and further questions about it at the price of their own words.
 
-    decode -> prepare -> encode -> connect -> splice -> generate
+decode -> prepare -> encode -> connect -> splice -> generate
 """
 
 import time
@@ -14,7 +14,6 @@ from transformers import DynamicCache, TextStreamer
 
 from earsight.errors import PromptError
 from earsight.model.audio_visual_lm import MEDIA_INPUTS, EarsightForConditionalGeneration
-from earsight.model.conversation import Medium
 from earsight.model.evidence import weigh
 from earsight.model.processor import EarsightProcessor
 from earsight.types import Answer, AudioPolicy, Clip, Features, SoftTokens
@@ -68,7 +67,7 @@ class Assistant:
 
     def _check(self, question: str, max_new_tokens: int) -> None:
         if not question.strip():
-            raise PromptError("an empty question was given; ask something, for example \"What do you see?\"")
+            raise PromptError('an empty question was given; ask something, for example "What do you see?"')
         if max_new_tokens < 1:
             raise PromptError(f"max_new_tokens is {max_new_tokens}; at least 1 is needed")
         self.processor.refuse_reserved([{"role": "user", "content": question}])

@@ -1,9 +1,9 @@
 """Encoders, a connector, a language model: the one model class of all systems.
 
-    encode   pixel_values, log_mel -> features of each stream on the media's time grid     (frozen)
-    connect  features -> soft tokens                                                       (trained)
-    splice   soft tokens replace the embeddings of the placeholder ids
-    generate Transformers' own
+encode   pixel_values, log_mel -> features of each stream on the media's time grid     (frozen)
+connect  features -> soft tokens                                                       (trained)
+splice   soft tokens replace the embeddings of the placeholder ids
+generate Transformers' own
 """
 
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ class EarsightForConditionalGeneration(PreTrainedModel, GenerationMixin):
         self.encoders = nn.ModuleDict({name: part.build() for name, part in parts.items()})
         dims = {stream: dim for part in parts.values() for stream, dim in part.dims.items()}
         self.language_model = AutoModelForCausalLM.from_config(config.text_config)
-        self.connector = self.description.connector.build(dims, config.text_config.hidden_size)
+        self.connector = self.description.connector.build(dims, config.get_text_config().hidden_size)
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -68,7 +68,7 @@ class EarsightForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return self.language_model.get_output_embeddings()
 
     @torch.no_grad()
-    def encode(self, media_steps: Tensor, sound_mask: Tensor, **media: Tensor | None) -> dict[str, Features]:
+    def encode(self, media_steps: Tensor, sound_mask: Tensor, **media: Any) -> dict[str, Features]:
         """Run the frozen encoders: MEDIA_INPUTS -> {stream: (n_media, steps, positions, dim)}."""
         connector = self.description.connector
         shape = (len(media_steps), int(media_steps.max()))
@@ -86,7 +86,9 @@ class EarsightForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     def _chunks_on_steps(self, values: Tensor, medium: Tensor, first_step: Tensor, shape: tuple[int, int]) -> Tensor:
         """(n_chunks, time, dim) -> (n_media, steps, positions, dim); what lies beyond a medium's end is dropped."""
-        steps = values.unflatten(1, (-1, self.description.connector.positions))  # (n_chunks, chunk_steps, positions, dim)
+        steps = values.unflatten(
+            1, (-1, self.description.connector.positions)
+        )  # (n_chunks, chunk_steps, positions, dim)
         chunk_steps = steps.shape[1]
         step = (first_step[:, None] + torch.arange(chunk_steps, device=values.device)).flatten()
         medium = medium.repeat_interleave(chunk_steps)
@@ -127,7 +129,7 @@ class EarsightForConditionalGeneration(PreTrainedModel, GenerationMixin):
         soft_token_mask: Tensor | None = None,
         past_key_values: Cache | None = None,
         **kwargs: Any,
-    ):  # type: ignore[no-untyped-def]
+    ) -> Any:
         """Next-token logits, and the loss when labels are given.
 
         Media come as MEDIA_INPUTS, as features encoded beforehand (FEATURE_INPUTS), or as soft tokens
@@ -141,6 +143,7 @@ class EarsightForConditionalGeneration(PreTrainedModel, GenerationMixin):
             elif media["media_steps"] is not None:
                 made = self._soft_tokens(media)
                 flat = made.values[made.mask]
+            assert input_ids is not None, "either input_ids or inputs_embeds"
             inputs_embeds = self.splice(input_ids, flat)
         kwargs.pop("token_type_ids", None)
         return self.language_model(
@@ -151,7 +154,7 @@ class EarsightForConditionalGeneration(PreTrainedModel, GenerationMixin):
             **kwargs,
         )
 
-    def _soft_tokens(self, media: Mapping[str, Tensor | None]) -> SoftTokens:
+    def _soft_tokens(self, media: Mapping[str, Any]) -> SoftTokens:
         steps, sound_mask = media["media_steps"], media["sound_mask"]
         assert steps is not None and sound_mask is not None, "media_steps and sound_mask come together"
         if media["vision_features"] is None and media["speech_features"] is None:
@@ -166,14 +169,13 @@ class EarsightForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return self.connect(features, steps)
 
     @torch.no_grad()
-    def generate(self, inputs: Tensor | None = None, **kwargs: Any):  # type: ignore[no-untyped-def]
+    def generate(self, inputs: Tensor | None = None, **kwargs: Any) -> Any:
         """Transformers' generate. Media are encoded and connected once, before it, whatever the number of beams."""
         media = {name: kwargs.pop(name, None) for name in (*MEDIA_INPUTS, *FEATURE_INPUTS)}
         if media["media_steps"] is not None:
-            ids = kwargs.get("input_ids", inputs)
+            ids = kwargs["input_ids"] if inputs is None else inputs
             made = self._soft_tokens(media)
             kwargs["soft_tokens"], kwargs["soft_token_mask"] = self.by_row(ids, made.values[made.mask])
-        # A slot's embedding is its own: nothing may be generated into the vocabulary's place beyond the text.
         return super().generate(inputs, **kwargs)
 
     def by_row(self, input_ids: Tensor, flat: Tensor) -> tuple[Tensor, Tensor]:

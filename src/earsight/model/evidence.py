@@ -1,6 +1,7 @@
 """What an answer rests on: the same answer scored again with one sense taken away."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from earsight.types import Evidence, Features
 NOTABLE = 0.05
 # ... and alone when the other sense's loss is below this share of it.
 SHARE = 0.25
+Sense = Literal["sound", "picture", "both", "neither"]
 
 
 @torch.no_grad()
@@ -30,8 +32,8 @@ def weigh(
     return Evidence(scores["full"], scores.get("muted"), scores.get("blanked"), carried_by(scores))
 
 
-def carried_by(scores: Mapping[str, float]) -> str:
-    """"sound", "picture", "both" or "neither", from log-probabilities per token named full, muted and blanked."""
+def carried_by(scores: Mapping[str, float]) -> Sense:
+    """ "sound", "picture", "both" or "neither", from log-probabilities per token named full, muted and blanked."""
     losses = {
         sense: scores["full"] - scores[ablation]
         for sense, ablation in (("sound", "muted"), ("picture", "blanked"))
@@ -40,8 +42,8 @@ def carried_by(scores: Mapping[str, float]) -> str:
     most = max(losses.values(), default=0.0)
     if most < NOTABLE:
         return "neither"
-    carrying = [sense for sense, loss in losses.items() if loss >= max(NOTABLE, SHARE * most)]
-    return carrying[0] if len(carrying) == 1 else "both"
+    sound, picture = (losses.get(sense, 0.0) >= max(NOTABLE, SHARE * most) for sense in ("sound", "picture"))
+    return "both" if sound and picture else "sound" if sound else "picture"
 
 
 def _score(

@@ -60,9 +60,7 @@ def grid(clip: Clip, system: System, sample_rate_hz: int = 16000) -> Grid:
         first = int(clip.waveform_start_seconds * rate)
         last = max(first + 1, -(-len(sound) * round(rate * 1000) // (sample_rate_hz * 1000)))
         sound_mask.reshape(-1)[first:last] = True
-    return Grid(
-        steps, connector.n_soft_tokens(steps), tuple(placed), tuple(placed.values()), sound, sound_mask
-    )
+    return Grid(steps, connector.n_soft_tokens(steps), tuple(placed), tuple(placed.values()), sound, sound_mask)
 
 
 def media_tensors(clips: Sequence[Clip], grids: Sequence[Grid], system: System, extractor: Any) -> dict[str, Tensor]:

@@ -1,8 +1,8 @@
 """Text and media to model inputs. It counts soft tokens and writes that many placeholders; the model fills them.
 
-    conversation -> chat template -> text with <|image|> <|audio|> <|video|>
-                 -> media layer   -> clips -> time grid -> tensors
-                 -> each slot becomes "Clip (picture, no sound track): " and one <|media|> for each soft token
+conversation -> chat template -> text with <|image|> <|audio|> <|video|>
+             -> media layer   -> clips -> time grid -> tensors
+             -> each slot becomes "Clip (picture, no sound track): " and one <|media|> for each soft token
 """
 
 import re
@@ -78,7 +78,7 @@ class EarsightProcessor(ProcessorMixin):
 
         Args:
             images, audio, videos: one medium or a list: a path, URL, bytes, array or `Clip`; a video brings its sound.
-            audio_policy: "auto", "require" (no sound is an error) or "ignore", for videos without a policy of their own.
+            audio_policy: "auto", "require" (no sound is an error) or "ignore", for videos without an own policy.
 
         Returns:
             input_ids, attention_mask (batch, length) and, with media, the model's MEDIA_INPUTS.
@@ -175,8 +175,7 @@ class EarsightProcessor(ProcessorMixin):
         clips = [self.clip(medium, audio_policy, num_frames) for medium in media]
         grids = [grid(clip, described, self.feature_extractor.sampling_rate) for clip in clips]
         runs = iter(
-            slot_text(clip.picture, clip.sound, laid.n_soft_tokens)
-            for clip, laid in zip(clips, grids, strict=True)
+            slot_text(clip.picture, clip.sound, laid.n_soft_tokens) for clip, laid in zip(clips, grids, strict=True)
         )
         filled = [SLOT.sub(lambda slot: next(runs), one) for one in texts]
         prepared = self.tokenizer(
@@ -184,7 +183,9 @@ class EarsightProcessor(ProcessorMixin):
         )
         longest = prepared["input_ids"].shape[1]
         if max_length is not None and longest > max_length:
-            raise PromptError(f"the prompt has {longest} tokens, at most {max_length} fit; use a shorter clip or question")
+            raise PromptError(
+                f"the prompt has {longest} tokens, at most {max_length} fit; use a shorter clip or question"
+            )
         tensors = {"input_ids": prepared["input_ids"], "attention_mask": prepared["attention_mask"]}
         if clips:
             tensors.update(media_tensors(clips, grids, described, self.feature_extractor))

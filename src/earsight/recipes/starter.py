@@ -23,6 +23,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments, get_cosine
 
 from earsight.checkpoints.build import build_processor, build_untrained
 from earsight.checkpoints.parts import cache_root, fetch
+from earsight.checkpoints.trained_weights import add_lora, load_trained, save_trained
 from earsight.data.collation import FeatureCollator, view_name
 from earsight.data.scenes import Example, SceneSampler
 from earsight.data.starter_corpus import Corpus, Item, build
@@ -30,7 +31,6 @@ from earsight.data.views import render_picture, render_sound
 from earsight.model.audio_visual_lm import EarsightForConditionalGeneration
 from earsight.model.processor import EarsightProcessor
 from earsight.training.feature_cache import cached_features, encode_views, encoder_key, picture_clip, sound_clip
-from earsight.checkpoints.trained_weights import add_lora, load_trained, save_trained
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,9 @@ class Scenes(Dataset):
     def __init__(self, corpus: Corpus, recipe: Recipe, split: str = "train") -> None:
         self.recipe, self.n = recipe, recipe.steps * recipe.batch_size
         views = {"picture": recipe.picture_views, "sound": recipe.sound_views}
-        self.sampler = SceneSampler(of_split(corpus.pictures, split), of_split(corpus.sounds, split), views, recipe.seed)
+        self.sampler = SceneSampler(
+            of_split(corpus.pictures, split), of_split(corpus.sounds, split), views, recipe.seed
+        )
 
     def __len__(self) -> int:
         return self.n
@@ -148,7 +150,10 @@ def run_trainer(
 ) -> list[dict]:
     """Transformers' Trainer over the scenes; two learning rates, one cosine. Returns its log."""
     groups = [
-        {"params": [p for n, p in model.named_parameters() if p.requires_grad and ".lora_" in n], "lr": recipe.lora_rate},
+        {
+            "params": [p for n, p in model.named_parameters() if p.requires_grad and ".lora_" in n],
+            "lr": recipe.lora_rate,
+        },
         {
             "params": [p for n, p in model.named_parameters() if p.requires_grad and ".lora_" not in n],
             "lr": recipe.connector_rate,

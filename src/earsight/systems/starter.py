@@ -1,8 +1,8 @@
 """The starter: a small trained system that runs on a laptop.
 
-    frames   -> EfficientNet-Lite2 ---------+
-    waveform -> Whisper base, last layer ---+-- time-synchronised Q-Former -> <|media|> slot -> SmolLM2-135M + LoRA
-    waveform -> Whisper base, layers 3, 5 --+
+frames   -> EfficientNet-Lite2 ---------+
+waveform -> Whisper base, last layer ---+-- time-synchronised Q-Former -> <|media|> slot -> SmolLM2-135M + LoRA
+waveform -> Whisper base, layers 3, 5 --+
 """
 
 from earsight.connectors.synchronised_qformer import SynchronisedQFormerConfig

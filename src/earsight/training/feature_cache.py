@@ -1,4 +1,4 @@
-"""Frozen encoders are computed once: features of rendered views, on disk, keyed by corpus, views and encoder weights."""
+"""Frozen encoders are computed once: features of rendered views on disk, keyed by corpus, views and weights."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
@@ -31,7 +31,9 @@ def sound_clip(waveform: np.ndarray) -> Clip:
 
 def encoder_key(model: EarsightForConditionalGeneration, *more: str) -> str:
     """A name for features of these encoder weights, these settings and whatever else decides them."""
-    digest = hashlib.sha256(repr((model.config.values["encoders"], model.config.values["connector"]["positions"])).encode())
+    digest = hashlib.sha256(
+        repr((model.config.values["encoders"], model.config.values["connector"]["positions"])).encode()
+    )
     for name, value in sorted(model.encoders.state_dict().items()):
         digest.update(name.encode() + str(float(value.double().sum())).encode())
     for text in more:
@@ -58,7 +60,7 @@ def encode_views(
     report: Progress,
     batch_size: int = 16,
 ) -> dict[str, Tensor]:
-    """Named one-sense clips -> {"name/vision": (positions, dim)} or {"name/speech", "/sound", "/mask": (steps, ...)}."""
+    """Named one-sense clips -> "name/vision": (positions, dim), or "name/speech", "/sound", "/mask": (steps, ...)."""
     features: dict[str, Tensor] = {}
     waiting: list[tuple[str, Clip]] = []
     for done, view in enumerate(views, start=1):
