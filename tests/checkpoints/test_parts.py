@@ -84,8 +84,9 @@ def test_a_converted_whisper_encoder_fits_the_class_of_transformers_exactly():
 
     dim = 8
     encoder = WhisperEncoder(
-        WhisperConfig(d_model=dim, encoder_layers=1, encoder_attention_heads=2, encoder_ffn_dim=4 * dim,
-                      max_source_positions=10)
+        WhisperConfig(
+            d_model=dim, encoder_layers=1, encoder_attention_heads=2, encoder_ffn_dim=4 * dim, max_source_positions=10
+        )
     )
     theirs = {"encoder/position_encodings/encodings": np.zeros((10, dim), dtype=np.float32)}
     for conv, width in (("conv1", 80), ("conv2", dim)):

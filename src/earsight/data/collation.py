@@ -74,7 +74,9 @@ class FeatureCollator:
 
     def _features(self, examples: Sequence[Example], steps: Sequence[int]) -> dict[str, Tensor]:
         shape = (len(examples), max(steps), self.connector.positions)
-        dims = {stream: dim for part in self.processor.description.encoders.values() for stream, dim in part.dims.items()}
+        dims = {
+            stream: dim for part in self.processor.description.encoders.values() for stream, dim in part.dims.items()
+        }
         grids: dict[str, Any] = {f"{name}_features": torch.zeros(*shape, dim) for name, dim in dims.items()}
         grids["vision_mask"] = torch.zeros(shape, dtype=torch.bool)
         grids["sound_mask"] = torch.zeros(shape, dtype=torch.bool)

@@ -145,7 +145,7 @@ def _guess(kind: str, name: str | None) -> str:
 
 
 def with_article(name: str) -> str:
-    """"owl" -> "an owl"; plurals stay bare."""
+    """ "owl" -> "an owl"; plurals stay bare."""
     if name.endswith("s") and not name.endswith(("ss", "us", "is")):
         return name
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"

@@ -17,7 +17,16 @@ SHAPES = {
     ("absent", "silent"): 0.02,
     ("ignored", "present"): 0.02,
 }
-TASK_WEIGHTS = {"see": 3, "hear": 3, "both": 3, "see_kind": 3, "hear_kind": 3, "animal": 1, "any_sound": 1, "any_picture": 0.5}
+TASK_WEIGHTS = {
+    "see": 3,
+    "hear": 3,
+    "both": 3,
+    "see_kind": 3,
+    "hear_kind": 3,
+    "animal": 1,
+    "any_sound": 1,
+    "any_picture": 0.5,
+}
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def card(training: dict, scores: dict, described: systems.System) -> str:
     losses = [entry["loss"] for entry in training["log"] if "loss" in entry]
     lines = [INTRODUCTION, "## Scores on held-out objects and recordings", ""]
     lines += [
-        f"Split `{scores['split']}` of corpus `{scores['corpus'][:12]}`: no object, picture or sound in it was trained",,
+        f"Split `{scores['split']}` of corpus `{scores['corpus'][:12]}`: no object, picture or sound in it was trained",
         "on, and no prompt, setting or stopping point was chosen on it. Exact match of the generated sentence; 95 % Wilson",
         "intervals.",
         "",
