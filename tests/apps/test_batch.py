@@ -149,3 +149,12 @@ def test_without_a_file_answers_go_to_stdout_with_their_clip(earsight, model, cl
 def test_quiet_still_says_what_was_skipped(earsight, model, clips):
     _, _, err = earsight("ask", "one.mp4", "bad.mp4", *QUESTION, "--quiet")
     assert err == "earsight: skipped bad.mp4: not a media file (2 of 2)\n"
+
+
+def test_answers_stay_on_stdout_while_a_bar_is_drawn_on_stderr(earsight, model, clips, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes stderr for a terminal
+    monkeypatch.setattr("earsight.apps.terminal.is_terminal", lambda: True)
+    _, out, err = earsight("ask", "one.mp4", "bad.mp4", "--question", "What?")
+    assert out == "one.mp4: A dog barks\n"
+    assert "skipped bad.mp4" in err
+    assert "100%" in err
