@@ -41,8 +41,8 @@ def card(training: dict, scores: dict, described: systems.System) -> str:
     lines = [INTRODUCTION, "## Scores on held-out objects and recordings", ""]
     lines += [
         f"Split `{scores['split']}` of corpus `{scores['corpus'][:12]}`: no object, picture or sound in it was trained",
-        "on, and no prompt, setting or stopping point was chosen on it. Exact match of the generated sentence; 95 % Wilson",
-        "intervals.",
+        "on, and no prompt, setting or stopping point was chosen on it. Exact match of the generated sentence; 95 %",
+        "Wilson intervals.",
         "",
         "| task | condition | right of | score | 95 % interval | target |",
         "|---|---|---|---|---|---|",
