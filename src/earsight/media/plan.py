@@ -33,10 +33,10 @@ _CUT_SHORT_SECONDS = 0.5  # a picture that ends this long before it should is ca
 
 @dataclass
 class Work:
-    """One segment to decode and the frames wanted of it: time-stamp -> the moments (seconds) it is on the screen for."""
+    """One segment to decode and the frames wanted of it."""
 
     packets: list
-    wanted: dict[int, list[float]]
+    wanted: dict[int, list[float]]  # time-stamp -> the moments (seconds) it is on the screen for
 
 
 @dataclass

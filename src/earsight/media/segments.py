@@ -40,6 +40,7 @@ class Reader:
     last_end: int | None = None  # ticks: when the last frame of the file leaves the screen, once it was read
     _ahead: list = field(default_factory=list)  # packets of the next segment already read
     _packets: Iterator | None = None
+    _trusted: bool = True  # seeks have led where they should
 
     def next(self) -> Segment | None:
         """The next segment, or None at the end of the file. Raises Unsuitable."""
@@ -74,16 +75,19 @@ class Reader:
 
     def skips_to(self, tick: int) -> bool:
         """Seek if the keyframe before a wanted moment lies beyond the next segment; True if it did."""
-        if not self._ahead or tick < self._ahead[0].pts:
+        if not self._ahead or tick < self._ahead[0].pts or not self._trusted:
             return False
+        here = self._ahead[0].pts
         entries = self.stream.index_entries
         if len(entries) > 1:
             at = entries.search_timestamp(tick, backward=True)
             far = at >= 0 and entries[at].timestamp > (self._ahead[0].dts or self._ahead[0].pts)
         else:
-            far = tick - self._ahead[0].pts > 2 * max(self.longest, 1)
+            far = tick - here > 2 * max(self.longest, 1)
         if far:
             self.seek(tick)
+            # A seek that leads back, as in a damaged file, would lead back for ever: from here on read straight on.
+            self._trusted = bool(self._ahead) and here < self._ahead[0].pts <= tick
         return far
 
     def seek(self, tick: int) -> None:
