@@ -55,8 +55,10 @@ def _checked(clip: Clip, audio: AudioPolicy) -> Clip:
         state = "has no sound" if clip.sound == "absent" else "has a silent sound track (peak under -60 dBFS)"
         raise MediaError(f"{clip.source}: {state} and sound is required; give another file or audio='auto'.")
     if clip.picture == "absent" and clip.sound in ("absent", "ignored"):
-        left = "its sound is ignored" if clip.sound == "ignored" else "no sound"
-        raise MediaError(f"{clip.source}: no picture and {left}; nothing is left to use.")
+        left = (
+            "its sound is ignored" if clip.sound == "ignored" else "no sound that can be decoded in the span asked for"
+        )
+        raise MediaError(f"{clip.source}: no picture and {left}; check the span, the file and the audio setting.")
     return clip
 
 

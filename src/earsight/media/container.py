@@ -33,7 +33,7 @@ class Span:
 @contextmanager
 def opened(source: Source, limits: Limits, *, threads: int = 2) -> Iterator["av.container.InputContainer"]:
     """Open a path or bytes for reading. Raises MediaError, in one line, for whatever cannot be opened."""
-    options = {"protocol_whitelist": "file", "format_whitelist": FORMATS, "max_pixels": str(limits.max_pixels)}
+    options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
     file = f"file:{source.path}" if source.path is not None else io.BytesIO(source.data or b"")
     timeout = None if source.path is None else (limits.open_seconds, limits.open_seconds)
     try:
@@ -58,7 +58,7 @@ def _unopened(source: Source, error: BaseException) -> str:
     if isinstance(error, av.error.ArgumentError) or head.startswith((b"#EXTM3U", b"ffconcat", b"<MPD", b"<?xml")):
         return "a playlist or a format that is not read; give the media file itself."
     if head[4:8] == _NO_INDEX:
-        return "an mp4 without its index (moov), so cut short or still being written; copy it again or repair it."
+        return "an mp4 whose index (moov) is missing or damaged: cut short or still being written; copy it again."
     if isinstance(error, (av.error.TimeoutError, av.error.ExitError)):
         return "did not open in time; copy it to a local disk."
     if head and all(byte in b"\t\r\n\f\b" or 32 <= byte < 127 for byte in head):

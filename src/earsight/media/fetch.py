@@ -6,9 +6,10 @@ import os
 import socket
 import ssl
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from earsight.errors import MediaError
@@ -68,6 +69,10 @@ def _asked(url: str, label: str, limits: Limits, deadline: float):
     address = _checked_address(parts.hostname, port, label, limits)
     # The checked address itself is connected to: a second look-up could give another one.
     plain = socket.create_connection((address, port), timeout=_left(deadline, label, limits))
+    # A server that trickles its headers never lets one read time out; this ends the connection instead.
+    watchdog = threading.Timer(max(deadline - time.monotonic(), 0.0), _hang_up, (plain,))
+    watchdog.daemon = True
+    watchdog.start()
     try:
         connection = http.client.HTTPConnection(parts.hostname, port)
         connection.sock = plain
@@ -81,6 +86,13 @@ def _asked(url: str, label: str, limits: Limits, deadline: float):
     except BaseException:
         plain.close()
         raise
+    finally:
+        watchdog.cancel()
+
+
+def _hang_up(plain: socket.socket) -> None:
+    with suppress(OSError):
+        plain.shutdown(socket.SHUT_RDWR)
 
 
 def _target(parts: SplitResult) -> str:

@@ -67,7 +67,9 @@ def find_frames(
         again, note = sampling.moments(first, picture.end)
         if again != moments[: len(again)] and picture.end > first:  # spread over what there is, not what was promised
             container.seek(stream.start_time or 0, stream=stream)
+            ended = picture.end
             picture = _found(source, container, stream, again, sampling, limits)
+            picture.end = ended
             notes = [note] * bool(note) + notes[-1:]
     picture.end = end if picture.end is None else min(picture.end, end)
     return picture, notes
