@@ -5,9 +5,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 # Of 400 salts the one whose test and validation shares of items came nearest to SHARES; nothing was trained by then.
-SALT = "earsight-starter-246"
+SALT = "earsight-starter-354"
 SHARES = {"test": 0.2, "val": 0.1}  # of the objects of a stratum; the rest is trained on
-LARGE_ITEMS, LARGE_SHARE = 8, 0.15  # an object this large within a kind would be most of its test: it is trained on
+LARGE_ITEMS, LARGE_SHARE = 8, 0.1  # an object this large within a kind would be most of its test: it is trained on
 
 
 def split_keys(labels: Iterable[tuple[str, str, str]]) -> dict[str, str]:
