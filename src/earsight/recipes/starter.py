@@ -12,7 +12,9 @@ import json
 import random
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,20 +33,21 @@ from earsight.data.views import render_picture, render_sound
 from earsight.model.audio_visual_lm import EarsightForConditionalGeneration
 from earsight.model.processor import EarsightProcessor
 from earsight.training.feature_cache import cached_features, encode_views, encoder_key, picture_clip, sound_clip
+from earsight.types import Clip
 
 
 @dataclass(frozen=True)
 class Recipe:
     system: str = "starter"
     seed: int = 17
-    steps: int = 500
+    steps: int = 320
     batch_size: int = 16
     connector_rate: float = 1e-3
     lora_rate: float = 5e-4
     warmup_steps: int = 40
     weight_decay: float = 0.01
-    picture_views: int = 4  # augmented views of each training picture
-    sound_views: int = 6
+    picture_views: int = 3  # augmented views of each training picture
+    sound_views: int = 4
 
 
 RECIPE = Recipe()
@@ -93,25 +96,27 @@ def view_features(
 ) -> dict[str, Tensor]:
     """Features of every rendered view of a split's items, from the cache or computed into it."""
     augmented = split == "train"
-    pictures, sounds = of_split(corpus.pictures, split), of_split(corpus.sounds, split)
-    n_views = (recipe.picture_views, recipe.sound_views) if augmented else (1, 1)
-    key = encoder_key(model, corpus.hash, split, repr(n_views), VIEWS_VERSION)
-    path = cache_root() / "features" / f"{key}.safetensors"
+    features: dict[str, Tensor] = {}
+    for items, count, render, clip in (
+        (of_split(corpus.pictures, split), recipe.picture_views, render_picture, picture_clip),
+        (of_split(corpus.sounds, split), recipe.sound_views, render_sound, sound_clip),
+    ):
+        n_views = count if augmented else 1
+        key = encoder_key(model, corpus.hash, split, clip.__name__, str(n_views), VIEWS_VERSION)
 
-    def views():  # type: ignore[no-untyped-def]
-        for items, count, render, clip in (
-            (pictures, n_views[0], render_picture, picture_clip),
-            (sounds, n_views[1], render_sound, sound_clip),
-        ):
-            for item in items:
-                for view in range(count):
+        def views() -> Iterator[tuple[str, Clip]]:
+            for item in items:  # noqa: B023  used at once, in this turn of the loop
+                for view in range(n_views):  # noqa: B023
                     name = view_name(item, view)
                     # A view's randomness is its own: adding an item leaves the others as they were.
-                    rng = np.random.default_rng(abs(hash_of(f"{recipe.seed}/{name}")))
-                    yield name, clip(render(item, rng, split=split))
+                    rng = np.random.default_rng(hash_of(f"{recipe.seed}/{name}"))
+                    yield name, clip(render(item, rng, split=split))  # noqa: B023
 
-    total = len(pictures) * n_views[0] + len(sounds) * n_views[1]
-    return cached_features(path, lambda: encode_views(model, processor.feature_extractor, views(), total, report))
+        path = cache_root() / "features" / f"{key}.safetensors"
+        total = len(items) * n_views
+        compute = partial(encode_views, model, processor.feature_extractor, views(), total, report)
+        features |= cached_features(path, compute)
+    return features
 
 
 def hash_of(text: str) -> int:

@@ -79,7 +79,9 @@ def _encode_batch(
     clips = [clip for _, clip in views]
     grids: list[Grid] = [grid(clip, described) for clip in clips]
     media = media_tensors(clips, grids, described, extractor)
-    encoded = model.encode(media.pop("media_steps"), media.pop("sound_mask"), **media)
+    # About twice as fast; its rounding is far below what augmentation changes.
+    with torch.autocast("cpu", torch.bfloat16, enabled=torch.cpu._is_avx512_bf16_supported()):
+        encoded = model.encode(media.pop("media_steps"), media.pop("sound_mask"), **media)
     found: dict[str, Tensor] = {}
     for row, (name, clip) in enumerate(views):
         steps = grids[row].steps
