@@ -214,7 +214,8 @@ class _Job:
         return heard
 
     def _joined(self, clock: "_Clock", picture: Any, heard: Any, has_track: bool) -> Clip:
-        rate, facts, end = self.sampling.sample_rate_hz, {}, clock.first
+        rate, end = self.sampling.sample_rate_hz, clock.first
+        facts: dict[str, Any] = {}
         if heard is not None and len(heard.waveform):
             seconds = len(heard.waveform) / rate
             end = max(end, heard.start + seconds)
@@ -252,8 +253,8 @@ class _Clock:
     def of(cls, opened: Any, video: Any, track: Any, begin: float, end: float | None) -> "_Clock":
         spans = {s: containers.span_of(s, opened) for s in (video, track) if s is not None}
         zero = min(span.start for span in spans.values())
-        ends = [span.end for span in spans.values()]
-        whole_end = None if None in ends else max(ends)
+        ends = [span.end for span in spans.values() if span.end is not None]
+        whole_end = max(ends) if len(ends) == len(spans) else None
         wanted_end = None if end is None else zero + end
         return cls(zero, zero + begin, wanted_end, whole_end, spans.get(video))
 

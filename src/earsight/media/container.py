@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import av
 
@@ -66,14 +67,14 @@ def _unopened(source: Source, error: BaseException) -> str:
     return "not audio, video or an image that can be read, or damaged at its start; check that it plays elsewhere."
 
 
-def picture_stream(container: "av.container.InputContainer"):
+def picture_stream(container: "av.container.InputContainer") -> Any:
     """The video stream to use, or None. Cover art and thumbnails are not a picture."""
     skipped = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
     streams = [s for s in container.streams.video if not s.disposition & skipped and s.codec_context is not None]
     return max(streams, key=lambda s: (bool(s.disposition & 1), s.width * s.height), default=None)
 
 
-def sound_stream(container: "av.container.InputContainer"):
+def sound_stream(container: "av.container.InputContainer") -> Any:
     """The audio stream to use, or None: the default one, else the first."""
     streams = [s for s in container.streams.audio if s.codec_context is not None]
     return max(streams, key=lambda s: (bool(s.disposition & 1), -s.index), default=None)
@@ -83,7 +84,7 @@ def has_cover(container: "av.container.InputContainer") -> bool:
     return any(s.disposition & av.stream.Disposition.attached_pic for s in container.streams.video)
 
 
-def span_of(stream, container: "av.container.InputContainer") -> Span:
+def span_of(stream: Any, container: "av.container.InputContainer") -> Span:
     """When a stream starts and ends by the container's own account."""
     base = container.start_time / av.time_base if container.start_time is not None else 0.0
     start = float(stream.start_time * stream.time_base) if stream.start_time is not None else base

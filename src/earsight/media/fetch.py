@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from earsight.errors import MediaError
@@ -41,7 +42,7 @@ def downloaded(url: str, label: str, limits: Limits) -> Iterator[str]:
         os.unlink(path)
 
 
-def _download(url: str, label: str, limits: Limits, file) -> None:
+def _download(url: str, label: str, limits: Limits, file: Any) -> None:
     deadline = time.monotonic() + limits.fetch_seconds
     for _ in range(limits.max_redirects + 1):
         connection, response = _asked(url, label, limits, deadline)
@@ -61,7 +62,7 @@ def _download(url: str, label: str, limits: Limits, file) -> None:
     raise MediaError(f"{label}: more than {limits.max_redirects} redirects; give the final address.")
 
 
-def _asked(url: str, label: str, limits: Limits, deadline: float):
+def _asked(url: str, label: str, limits: Limits, deadline: float) -> Any:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise MediaError(f"{label}: leads to a {parts.scheme or 'nameless'}: address; only http and https are fetched.")
@@ -101,13 +102,13 @@ def _target(parts: SplitResult) -> str:
 
 
 def _checked_address(host: str, port: int, label: str, limits: Limits) -> str:
-    found = [info[4][0] for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    found = [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     for address in found:  # one private address among public ones is refused too
         if not limits.allow_private_addresses and not is_public(address):
             raise MediaError(
                 f"{label}: leads to a private address ({address}); give a public address or the file itself."
             )
-    return str(found[0])
+    return found[0]
 
 
 def is_public(address: str) -> bool:
@@ -122,7 +123,7 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
-def _save(connection, response, label: str, limits: Limits, deadline: float, file) -> None:
+def _save(connection: Any, response: Any, label: str, limits: Limits, deadline: float, file: Any) -> None:
     declared = response.getheader("Content-Length") or ""
     _check_size(int(declared) if declared.isdigit() else 0, label, limits)
     n_bytes = 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,7 @@ class Picture:
         self.times.append(max(moment, time) if repeated else time)
 
 
-def turned(frame, size: tuple[int, int] | None) -> np.ndarray:
+def turned(frame: Any, size: tuple[int, int] | None) -> np.ndarray:
     """An av.VideoFrame as upright (height, width, 3) uint8 RGB, stretched to `size` (width, height) by swscale."""
     turns = round(frame.rotation / 90) % 4  # counterclockwise quarter turns that set it upright
     width, height = size or ((frame.width, frame.height) if turns % 2 == 0 else (frame.height, frame.width))
@@ -40,7 +41,7 @@ def turned(frame, size: tuple[int, int] | None) -> np.ndarray:
     return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
 
 
-def one_pass(container, stream, moments: list[float], size: tuple[int, int] | None) -> Picture:
+def one_pass(container: Any, stream: Any, moments: list[float], size: tuple[int, int] | None) -> Picture:
     """Decode from the start to the last wanted moment, frame after frame. Works for every codec."""
     picture = Picture(plan="one pass")
     before, wanted = None, iter(moments)
@@ -66,7 +67,7 @@ def one_pass(container, stream, moments: list[float], size: tuple[int, int] | No
     return picture
 
 
-def decoded_frames(container, stream, picture: Picture) -> Iterator:
+def decoded_frames(container: Any, stream: Any, picture: Picture) -> Iterator:
     """Frames with time-stamps in display order; damaged packets are skipped and counted."""
     packets = container.demux(stream)
     n_failed_reads = 0

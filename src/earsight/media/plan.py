@@ -11,6 +11,7 @@ from bisect import bisect_right
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -48,15 +49,13 @@ class Found:
 
 
 def find_frames(
-    source: Source, container, stream, first: float, end: float | None, sampling: Sampling, limits: Limits
+    source: Source, container: Any, stream: Any, first: float, end: float | None, sampling: Sampling, limits: Limits
 ) -> tuple[Picture, list[str]]:
     """The frames on the screen at the sampled moments of [first, end) on the container's clock, and notes.
 
     Exact: equal to decoding everything, unless `sampling.tolerance_seconds` allows a keyframe nearby.
     """
-    declared = end
-    if declared is None:
-        end = _last_seconds(container, stream, first)
+    end = _last_seconds(container, stream, first) if end is None else end
     moments, note = sampling.moments(first, end)
     if end <= first:
         return Picture(), []
@@ -75,7 +74,9 @@ def find_frames(
     return picture, notes
 
 
-def _found(source: Source, container, stream, moments: list[float], sampling: Sampling, limits: Limits) -> Picture:
+def _found(
+    source: Source, container: Any, stream: Any, moments: list[float], sampling: Sampling, limits: Limits
+) -> Picture:
     _refuse_too_much(source, stream, len(moments), sampling, limits)
     if stream.codec_context.name in _BY_KEYFRAME:
         try:
@@ -85,7 +86,7 @@ def _found(source: Source, container, stream, moments: list[float], sampling: Sa
     return one_pass(container, stream, moments, sampling.frame_size)
 
 
-def _refuse_too_much(source: Source, stream, n_frames: int, sampling: Sampling, limits: Limits) -> None:
+def _refuse_too_much(source: Source, stream: Any, n_frames: int, sampling: Sampling, limits: Limits) -> None:
     width, height = sampling.frame_size or (stream.width, stream.height)
     if n_frames * width * height * 3 > limits.max_picture_bytes:
         raise MediaError(
@@ -94,7 +95,9 @@ def _refuse_too_much(source: Source, stream, n_frames: int, sampling: Sampling, 
         )
 
 
-def _by_segments(source, container, stream, moments: list[float], sampling: Sampling, limits: Limits) -> Picture:
+def _by_segments(
+    source: Source, container: Any, stream: Any, moments: list[float], sampling: Sampling, limits: Limits
+) -> Picture:
     base = float(stream.time_base)
     asked = [(int((moment + SLACK) / base // 1), moment) for moment in moments]
     tolerance = round(sampling.tolerance_seconds / base)
@@ -162,7 +165,7 @@ def _wanted(segment: Segment, asked: list[tuple[int, float]], tolerance: int) ->
     return wanted, deferred
 
 
-def _needed(packets: list, wanted: dict[int, list[int]]) -> list:
+def _needed(packets: list, wanted: dict[int, list[float]]) -> list:
     """The packets up to the last wanted one, in decoding order."""
     if set(wanted) == {packets[0].pts}:
         return packets[:1]
@@ -173,7 +176,7 @@ def _needed(packets: list, wanted: dict[int, list[int]]) -> list:
 class _Decoders:
     """Decodes works in order handed out: one by the stream's own decoder, several side by side by one each."""
 
-    def __init__(self, source: Source, stream, limits: Limits, size: tuple[int, int] | None) -> None:
+    def __init__(self, source: Source, stream: Any, limits: Limits, size: tuple[int, int] | None) -> None:
         self.source, self.stream, self.limits, self.size = source, stream, limits, size
         self.first: Work | None = None
         self.futures: list[Future] = []
@@ -218,20 +221,20 @@ class _Decoders:
         finally:
             self.room.release()
 
-    def _context(self):
+    def _context(self) -> Any:
         """A decoder of this thread's own, from a container of its own: a seek in the first would empty its decoder."""
         with self.lock:
             container = self.stack.enter_context(containers.opened(self.source, self.limits, threads=1))
         return container.streams[self.stream.index].codec_context
 
 
-def decode_work(context, work: Work, size: tuple[int, int] | None) -> Found:
+def decode_work(context: Any, work: Work, size: tuple[int, int] | None) -> Found:
     """Decode a segment's packets and convert the wanted frames. A damaged one is replaced by the one before it."""
     found = Found()
     missing = sorted(work.wanted)
     before = None
 
-    def meet(frame) -> None:
+    def meet(frame: Any) -> None:
         nonlocal before
         while missing and frame.pts is not None and frame.pts >= missing[0]:
             time = missing.pop(0)
@@ -261,7 +264,7 @@ def decode_work(context, work: Work, size: tuple[int, int] | None) -> Found:
     return found
 
 
-def _last_seconds(container, stream, first: float) -> float:
+def _last_seconds(container: Any, stream: Any, first: float) -> float:
     """When the last frame leaves the screen, by its packets' time-stamps alone; then back to the start."""
     end = first
     packets = container.demux(stream)

@@ -1,5 +1,6 @@
 """What is in a medium, without decoding more than one frame of it."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -101,7 +102,7 @@ def _container_info(given: Source, opened: Any) -> MediaInfo:
         notes.append(f"{len(opened.streams.audio)} sound tracks: track {audio.index} is used.")
     spans = {s: containers.span_of(s, opened) for s in (video, audio) if s is not None}
     zero = min(span.start for span in spans.values())
-    ends = [span.end for span in spans.values()]
+    ends = [span.end for span in spans.values() if span.end is not None]
     facts: dict[str, Any] = {}
     if audio is not None:
         facts.update(
@@ -115,7 +116,7 @@ def _container_info(given: Source, opened: Any) -> MediaInfo:
     return MediaInfo(
         source=given.label,
         container=opened.format.name.split(",")[0],
-        duration_seconds=None if None in ends else max(ends) - zero,
+        duration_seconds=max(ends) - zero if len(ends) == len(spans) else None,
         picture="absent" if video is None else "present",
         sound="absent" if audio is None else "present",
         notes=tuple(notes),
@@ -147,7 +148,7 @@ def _picture_facts(video: Any, opened: Any) -> dict[str, Any]:
     }
 
 
-def _first_packets(opened: Any, video: Any):
+def _first_packets(opened: Any, video: Any) -> Iterator[Any]:
     packets = opened.demux(video)
     for _ in range(60):  # enough for the delay of any codec; a picture damaged for longer is called unturned
         try:

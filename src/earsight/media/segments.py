@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from earsight.media.container import ERRORS
 
@@ -32,8 +33,8 @@ class Segment:
 class Reader:
     """Reads segments of one video stream in order, or from a seek on."""
 
-    container: object
-    stream: object
+    container: Any
+    stream: Any
     n_damaged: int = 0
     n_seeks: int = 0
     longest: int = 0  # ticks between keyframes seen so far
@@ -58,7 +59,7 @@ class Reader:
         self._ended(packets)
         return Segment(packets, None)
 
-    def _closed(self, packets: list, key) -> Segment:
+    def _closed(self, packets: list, key: Any) -> Segment:
         """A segment that ends where `key` is shown. Leading pictures, stored after it and shown before, join it."""
         self._ahead, leading = [key], False
         while (packet := self._read()) is not None:
@@ -116,7 +117,7 @@ class Reader:
         last = max(packets, key=lambda p: p.pts)
         self.last_end = last.pts + (last.duration or step_of(self.stream))
 
-    def _read(self):
+    def _read(self) -> Any:
         """The next packet with data in it, or None at the end. Raises Unsuitable for one without a time-stamp."""
         if self._packets is None:
             self._packets = self.container.demux(self.stream)
@@ -136,6 +137,6 @@ class Reader:
         return None
 
 
-def step_of(stream) -> int:
+def step_of(stream: Any) -> int:
     """Ticks from one frame to the next on average."""
     return max(round(1 / float(stream.average_rate or 25) / float(stream.time_base)), 1)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import soxr
@@ -25,7 +26,7 @@ class Sound:
     notes: list[str] = field(default_factory=list)
 
 
-def decoded(container, stream, first: float, last: float | None, rate_hz: int, max_seconds: float) -> Sound:
+def decoded(container: Any, stream: Any, first: float, last: float | None, rate_hz: int, max_seconds: float) -> Sound:
     """Decode [first, last) seconds of a stream, at most `max_seconds` of it, to mono at `rate_hz`.
 
     Streams: memory is the kept waveform and one block. Damaged packets are skipped and counted, never raised.
@@ -42,7 +43,7 @@ def decoded(container, stream, first: float, last: float | None, rate_hz: int, m
     return sound
 
 
-def _seek(container, stream, first: float) -> None:
+def _seek(container: Any, stream: Any, first: float) -> None:
     begins = float(stream.start_time * stream.time_base) if stream.start_time is not None else 0.0
     if first > begins + 1.0:
         # Half a second early: some codecs need a few packets before they sound right. Where it cannot be sought, it
@@ -51,7 +52,7 @@ def _seek(container, stream, first: float) -> None:
             container.seek(int((first - 0.5) / stream.time_base), stream=stream)
 
 
-def _frames(container, stream, sound: Sound) -> Iterator:
+def _frames(container: Any, stream: Any, sound: Sound) -> Iterator:
     packets = container.demux(stream)
     n_failed_reads = 0
     while n_failed_reads < 100:
@@ -85,7 +86,7 @@ class _Track:
         self.n_pending = 0
         self.done: list[np.ndarray] = []
 
-    def take(self, frame) -> bool:
+    def take(self, frame: Any) -> bool:
         """Add a frame; True when nothing after it is wanted."""
         if not frame.samples or not frame.sample_rate:
             return False
@@ -140,7 +141,7 @@ class _Track:
         return waveform, self.first if self.start is None else self.start
 
 
-def mono(frame) -> np.ndarray:
+def mono(frame: Any) -> np.ndarray:
     """The plain mean of all channels of an av.AudioFrame, (samples,) float32 in [-1, 1]."""
     values = frame.to_ndarray()
     kind = values.dtype.str[1:]
