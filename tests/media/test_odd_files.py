@@ -289,3 +289,49 @@ def test_nothing_is_printed_about_damaged_files(folder):
     script = "import sys; from earsight.media import load_clip; load_clip(sys.argv[1])"
     done = subprocess.run([sys.executable, "-c", script, str(folder / "loud_cut.mkv")], capture_output=True, check=True)
     assert done.stdout == done.stderr == b""
+
+
+def test_a_late_picture_starts_late_on_the_same_clock(folder):
+    times = list(range(1500, 3000, 33))
+    clip = load_clip(generate.write(folder / "late_picture.mkv", times=times, audio="flac", rate=16000))
+    assert np.allclose(clip.frame_times, [1.5, 2.5], atol=0.034) and clip.waveform_start_seconds == 0
+
+
+def test_a_hole_in_the_sound_is_filled_so_that_the_rest_stays_in_place(folder):
+    path = folder / "hole.mkv"
+    tone = generate.tone(1.024, 16000)[None]
+    frames = generate.sound_frames(tone, 16000, "mono") + generate.sound_frames(tone, 16000, "mono", start=3)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=16000, layout="mono")
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=16000)
+        for frame in frames:
+            for part in resampler.resample(frame):
+                part.pts = frame.pts
+                container.mux(stream.encode(part))
+        container.mux(stream.encode())
+    heard = load_clip(path).waveform
+    assert abs(len(heard) / 16000 - 4.024) < 0.01
+    assert rms(heard[:16000]) > 0.2 and rms(heard[17600:47000]) < 0.001 and rms(heard[48200:64000]) > 0.2
+
+
+def test_an_animated_image_gives_its_first_frame_and_transparency_becomes_white(folder):
+    from PIL import Image
+
+    made = [Image.new("RGB", (20, 20), colour) for colour in ("red", "blue")]
+    made[0].save(folder / "two.png", save_all=True, append_images=made[1:])
+    clip = load_clip(folder / "two.png")
+    assert clip.frames[0, 0, 0].tolist() == [255, 0, 0] and "first" in clip.notes[0]
+    assert (load_clip(Image.new("RGBA", (8, 8), (255, 0, 0, 0))).frames == 255).all()
+
+
+def test_the_first_of_several_sound_tracks_is_used_and_that_is_noted(folder):
+    path = folder / "tracks.mkv"
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream("flac", rate=16000, layout="mono") for _ in range(2)]
+        for stream, level in zip(streams, (0.3, 0.0), strict=True):
+            resampler = av.AudioResampler(format="s16", layout="mono", rate=16000)
+            for frame in generate.sound_frames(generate.tone(1, 16000, level=level)[None], 16000, "mono"):
+                container.mux([p for part in resampler.resample(frame) for p in stream.encode(part)])
+            container.mux(stream.encode())
+    clip = load_clip(path)
+    assert clip.sound == "present" and "2 sound tracks" in clip.notes[0]
