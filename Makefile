@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 $(BENCH_STAMP): $(STAMP)
-	$(BIN)/python -m pip install --constraint constraints.txt --no-build-isolation --editable ".[dev,bench]"
+	$(BIN)/python -m pip install --constraint constraints.txt --no-build-isolation --editable ".[dev,bench,corpus]"
 	touch $@
 
 demo: $(STAMP)  ## fetch the starter's parts and ask one real question about one real clip
@@ -44,4 +44,5 @@ bench: $(BENCH_STAMP)  ## run every script in benchmarks/ and print its table
 	$(BIN)/python -m benchmarks
 
 train: $(STAMP)  ## train the starter from its pretrained parts
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable ".[corpus]"
 	$(BIN)/python -m earsight.recipes.starter

@@ -115,7 +115,12 @@ def test_answers_name_the_kind_first_and_the_name_as_a_guess():
     assert answer(OWL, "both") == "I see a bird, probably an owl. I hear a vehicle, probably a train."
     assert answer(OWL, "see_kind") == "A bird."
     assert answer(Scene("present", "absent", "vehicle", "bus"), "animal").startswith("No animal is shown.")
-    assert [with_article(word) for word in ("owl", "grapes", "bus")] == ["an owl", "grapes", "a bus"]
+    assert [with_article(word) for word in ("owl", "coins", "bus", "pair of trousers")] == [
+        "an owl",
+        "coins",
+        "a bus",
+        "a pair of trousers",
+    ]
 
 
 def test_unseen_wordings_are_not_among_the_trained_ones():

@@ -145,8 +145,9 @@ def _guess(kind: str, name: str | None) -> str:
 
 
 def with_article(name: str) -> str:
-    """ "owl" -> "an owl"; plurals stay bare."""
-    if name.endswith("s") and not name.endswith(("ss", "us", "is")):
+    """An owl, a pair of trousers; plurals stay bare."""
+    head = name.split(" of ")[0].split(" with ")[0]
+    if head.endswith("s") and not head.endswith(("ss", "us", "is")):
         return name
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
