@@ -1,0 +1,79 @@
+"""The trained starter on real clips; skipped where its parts are not cached (`earsight starter fetch`)."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from earsight.checkpoints.starter import starter_folder
+
+DEMO = Path(__file__).parent.parent / "examples" / "media" / "demo.mp4"
+
+pytestmark = pytest.mark.skipif(
+    not (starter_folder() / "model.safetensors").is_file(), reason="the starter's parts are not cached"
+)
+
+
+@pytest.fixture(scope="module")
+def starter():
+    from earsight import load
+
+    return load("starter")
+
+
+@pytest.fixture(scope="module")
+def demo(starter):
+    from earsight.media import load_clip
+
+    return load_clip(str(DEMO), starter.processor.sampling())
+
+
+def test_the_demos_answer_is_true_of_its_clip(starter):
+    answer = starter.ask(str(DEMO), "What do you see, and what do you hear?")
+    assert answer.text.startswith("I see a mammal") and "I hear a mammal" in answer.text
+
+
+@pytest.mark.parametrize("question", ["What do you hear?", "Is there any sound?", "Describe the sound."])
+@pytest.mark.parametrize("state", ["silent", "absent"])
+def test_asked_about_sound_in_a_clip_without_any_it_says_that_there_is_none(starter, demo, question, state):
+    waveform = demo.waveform * 0 if state == "silent" else np.zeros(0, dtype=np.float32)
+    assert "There is no sound" in starter.ask(replace(demo, waveform=waveform, sound=state), question).text
+
+
+def test_what_is_seen_rests_on_the_picture_and_what_is_heard_on_the_sound(starter, demo):
+    chat = starter.chat(demo)
+    assert chat.ask("What do you see?", explain=True).evidence.carried_by == "picture"
+    assert chat.ask("What do you hear?", explain=True).evidence.carried_by in ("sound", "both")
+
+
+def test_transformers_alone_gives_the_same_answer(starter):
+    from transformers import AutoModelForMultimodalLM, AutoProcessor, TextIteratorStreamer
+
+    folder = starter_folder()
+    processor = AutoProcessor.from_pretrained(folder)
+    model = AutoModelForMultimodalLM.from_pretrained(folder, dtype=starter.model.dtype)
+    content = [{"type": "video", "path": str(DEMO)}, {"type": "text", "text": "What do you see?"}]
+    inputs = processor.apply_chat_template(
+        [{"role": "user", "content": content}],
+        add_generation_prompt=True,
+        tokenize=True,
+        return_dict=True,
+        return_tensors="pt",
+    )
+    streamer = TextIteratorStreamer(processor.tokenizer, skip_prompt=True, skip_special_tokens=True)
+    model.generate(**inputs, max_new_tokens=64, streamer=streamer)
+    assert "".join(streamer).strip() == starter.ask(str(DEMO), "What do you see?").text
+
+
+def test_a_batch_gives_each_clip_the_answer_it_gets_alone(starter, demo):
+    clips = [demo, replace(demo, waveform=demo.waveform * 0, sound="silent"), replace(demo, frames=demo.frames[:2])]
+    processor, model = starter.processor, starter.model
+    messages = [
+        [{"role": "user", "content": [{"type": "video", "video": clip}, {"type": "text", "text": "What do you see?"}]}]
+        for clip in clips
+    ]
+    batch = processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=True)
+    told = model.generate(**batch, max_new_tokens=32)[:, batch["input_ids"].shape[1] :]
+    texts = [text.strip() for text in processor.batch_decode(told, skip_special_tokens=True)]
+    assert texts == [starter.ask(clip, "What do you see?", max_new_tokens=32).text for clip in clips]
