@@ -1,7 +1,7 @@
 """The small types that carry everything from file to answer. Read this first.
 
-    FILE -> Clip -> Features -> SoftTokens -> prompt with slots -> Answer
-    decode  prepare   encode     connect        splice           generate
+FILE -> Clip -> Features -> SoftTokens -> prompt with slots -> Answer
+decode  prepare   encode     connect        splice           generate
 """
 
 from collections.abc import Mapping

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import soundfile
 
@@ -168,7 +168,10 @@ def _pictures(
     source_files: SourceFiles, folder: Path
 ) -> tuple[list[tuple[str, Label]], list[tuple[str, str]], dict[str, str]]:
     folder.mkdir(parents=True)
-    kept, duplicates, hashes, prints = [], [], {}, []
+    kept: list[tuple[str, Label]] = []
+    duplicates: list[tuple[str, str]] = []
+    hashes: dict[str, str] = {}
+    prints: list[Any] = []
     for label in read_labels("picture"):
         file, _, part = label.file.partition("#")
         blob = source_files.read(label.source, file)
