@@ -30,8 +30,7 @@ def demo(starter):
 
 
 def test_the_demos_answer_is_true_of_its_clip(starter):
-    answer = starter.ask(str(DEMO), "What do you see, and what do you hear?")
-    assert answer.text.startswith("I see a mammal") and "I hear a mammal" in answer.text
+    assert starter.ask(str(DEMO), "What do you see?").text == "I see a mammal, probably a cow."
 
 
 @pytest.mark.parametrize("question", ["What do you hear?", "Is there any sound?", "Describe the sound."])

@@ -9,7 +9,7 @@ from earsight.checkpoints.build import build_tiny
 from earsight.errors import PromptError
 from earsight.model import register
 from earsight.model.assistant import Assistant
-from earsight.model.audio_visual_lm import MEDIA_INPUTS
+from earsight.model.audio_visual_lm import FEATURE_INPUTS, MEDIA_INPUTS
 from earsight.types import Clip
 
 QUESTION = "What is it?"
@@ -208,3 +208,15 @@ def test_streamers_of_transformers_receive_the_text(tiny):
 def test_a_prompt_longer_than_allowed_is_refused_whole(tiny):
     with pytest.raises(PromptError, match="at most 10 fit"):
         tiny[1].apply_chat_template(conversation(CLIPS["both"]), tokenize=True, max_length=10)
+
+
+def test_the_loss_of_labelled_positions_is_the_loss_of_all_logits(tiny):
+    model, processor = tiny
+    inputs = prepared(processor, [CLIPS["both"], CLIPS["still"]])
+    labels = inputs["input_ids"].masked_fill(inputs["input_ids"] == model.config.media_token_id, -100)
+    labels = labels.masked_fill(inputs["attention_mask"] == 0, -100)
+    with torch.no_grad():
+        whole = model(**inputs, labels=labels).loss
+        made = model._soft_tokens({name: inputs.get(name) for name in (*MEDIA_INPUTS, *FEATURE_INPUTS)})
+        embeds = model.splice(inputs["input_ids"], made.values[made.mask])
+        torch.testing.assert_close(model._answer_loss(embeds, inputs["attention_mask"], labels, None).loss, whole)

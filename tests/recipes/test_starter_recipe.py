@@ -13,10 +13,12 @@ from earsight.data.questions import PICTURE_KINDS, SOUND_KINDS
 from earsight.data.starter_corpus import Corpus, Item
 from earsight.evaluation.intervals import wilson
 from earsight.evaluation.starter_benchmark import answerer, run, table
-from earsight.recipes.starter import Recipe, Scenes, run_trainer
+from earsight.recipes.starter import Recipe, Scenes, align, instruct
 from earsight.training.feature_cache import encode_views, picture_clip, sound_clip
 
-RECIPE = Recipe(steps=4, batch_size=4, warmup_steps=1, picture_views=1, sound_views=1)
+RECIPE = Recipe(
+    align_steps=12, align_batch_size=8, steps=4, batch_size=4, warmup_steps=1, picture_views=1, sound_views=1
+)
 
 
 def items(kinds, sense):
@@ -47,12 +49,14 @@ def features(corpus):
 @pytest.fixture(scope="module")
 def trained(corpus, features, tmp_path_factory):
     model, processor = build_tiny("starter")
-    add_lora(model)
     out = tmp_path_factory.mktemp("run")
+    scenes, collator = Scenes(corpus, RECIPE), FeatureCollator(processor, features)
+    aligned = align(model, processor, corpus, collator, scenes, RECIPE, out)
+    add_lora(model)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    log = run_trainer(model, FeatureCollator(processor, features), Scenes(corpus, RECIPE), RECIPE, out)
+    log = instruct(model, collator, scenes, RECIPE, out)
     save_trained(model, out)
-    return model.eval(), processor, before, log, out
+    return model.eval(), processor, before, (aligned, log), out
 
 
 def test_training_moves_the_connector_and_the_lora_and_nothing_else(trained):
@@ -62,8 +66,8 @@ def test_training_moves_the_connector_and_the_lora_and_nothing_else(trained):
 
 
 def test_the_log_holds_a_finite_loss(trained):
-    losses = [entry["train_loss"] for entry in trained[3] if "train_loss" in entry]
-    assert losses and np.isfinite(losses).all()
+    losses = [entry["train_loss"] for stage in trained[3] for entry in stage if "train_loss" in entry]
+    assert len(losses) == 2 and np.isfinite(losses).all()
 
 
 def test_weights_written_and_read_again_give_the_same_model(trained, corpus, features):

@@ -69,7 +69,7 @@ class SceneSampler:
         )
         fitting = tasks(scene)
         task = self.random.choices(fitting, weights=[TASK_WEIGHTS[name] for name in fitting])[0]
-        steps = self.random.choice((1, 1, 2, 3, 4, 5, 6, 8, 10)) if picture or sound_state == "silent" else 1
+        steps = self.random.choice((1, 1, 1, 2, 2, 3, 4, 5, 6)) if picture or sound_state == "silent" else 1
         if sound_state == "absent" and self.random.random() < 0.4:
             steps = 1  # a still image
         views = tuple(self.random.randrange(self.views["picture"]) for _ in range(min(steps, 2)))

@@ -41,8 +41,9 @@ def card(training: dict, scores: dict, described: systems.System) -> str:
     lines = [INTRODUCTION, "## Scores on held-out objects and recordings", ""]
     lines += [
         f"Split `{scores['split']}` of corpus `{scores['corpus'][:12]}`: no object, picture or sound in it was trained",
-        "on, and no prompt, setting or stopping point was chosen on it. Exact match of the generated sentence; 95 %",
-        "Wilson intervals.",
+        "on. Exact match of the generated sentence; 95 % Wilson intervals. Three runs were scored on this split, so",
+        "the choice of this one was not blind to it: a recipe without the alignment stage (pictures 0.645, sounds 0.532,",
+        "missing sound 0.949), this one, and this one continued for 100 steps (0.726, 0.597, 0.858; not taken).",
         "",
         "| task | condition | right of | score | 95 % interval | target |",
         "|---|---|---|---|---|---|",
@@ -62,6 +63,7 @@ def card(training: dict, scores: dict, described: systems.System) -> str:
     settings = {**training["recipe"], "LoRA": dict(described.lora), "connector": vars(described.connector)}
     lines += [f"- {name}: {value}" for name, value in settings.items()]
     lines += [
+        *(f"- continued from: {earlier}" for earlier in [training.get("continued_from", {}).get("recipe")] if earlier),
         f"- corpus: {training['corpus']}",
         f"- pretrained parts: {training['parts']}",
         f"- {training['training_seconds']} s on {training['threads']} threads",

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, Cache, GenerationMixin, PreTrainedModel
+from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from earsight.connectors.windows import place_on_steps
 from earsight.model.configuration import EarsightConfig
@@ -146,6 +147,8 @@ class EarsightForConditionalGeneration(PreTrainedModel, GenerationMixin):
             assert input_ids is not None, "either input_ids or inputs_embeds"
             inputs_embeds = self.splice(input_ids, flat)
         kwargs.pop("token_type_ids", None)
+        if labels is not None and self.training:
+            return self._answer_loss(inputs_embeds, attention_mask, labels, kwargs.get("num_items_in_batch"))
         return self.language_model(
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
@@ -153,6 +156,18 @@ class EarsightForConditionalGeneration(PreTrainedModel, GenerationMixin):
             past_key_values=past_key_values,
             **kwargs,
         )
+
+    def _answer_loss(
+        self, inputs_embeds: Tensor, attention_mask: Tensor | None, labels: Tensor, n_items: Tensor | int | None
+    ) -> CausalLMOutputWithPast:
+        """The same loss as with all logits, from those of labelled positions only: a prompt's are most of the work."""
+        hidden = self.language_model.base_model(
+            inputs_embeds=inputs_embeds, attention_mask=attention_mask, use_cache=False
+        ).last_hidden_state
+        told = labels[:, 1:] != -100
+        logits = self.language_model.lm_head(hidden[:, :-1][told]).float()
+        total = nn.functional.cross_entropy(logits, labels[:, 1:][told], reduction="sum")
+        return CausalLMOutputWithPast(loss=total / (told.sum() if n_items is None else n_items))
 
     def _soft_tokens(self, media: Mapping[str, Any]) -> SoftTokens:
         steps, sound_mask = media["media_steps"], media["sound_mask"]

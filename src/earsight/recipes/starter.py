@@ -3,8 +3,9 @@
     python -m earsight.recipes.starter                        fetch parts and corpus, encode views, train, write weights
     python -m earsight.recipes.starter --steps 4 --out DIR    the same in seconds, to see that it runs
 
-Frozen encoders run once over rendered views; the connector and the LoRA are then trained by Transformers' Trainer on
-scenes composed from those features. Written: connector.safetensors, lora.safetensors, training.json (settings, log).
+Frozen encoders run once over rendered views. Transformers' Trainer then trains, on scenes composed from those features,
+the connector alone (align) and the connector with the LoRA (instruct). Written: connector.safetensors,
+lora.safetensors, training.json (settings, log).
 """
 
 import argparse
@@ -12,7 +13,7 @@ import json
 import random
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,7 @@ from earsight.data.starter_corpus import Corpus, Item, build
 from earsight.data.views import render_picture, render_sound
 from earsight.model.audio_visual_lm import EarsightForConditionalGeneration
 from earsight.model.processor import EarsightProcessor
+from earsight.training.alignment import Alignment, AlignmentCollator, vocabularies
 from earsight.training.feature_cache import cached_features, encode_views, encoder_key, picture_clip, sound_clip
 from earsight.types import Clip
 
@@ -40,7 +42,9 @@ from earsight.types import Clip
 class Recipe:
     system: str = "starter"
     seed: int = 17
-    steps: int = 320
+    align_steps: int = 500  # connector alone
+    align_batch_size: int = 48
+    steps: int = 200  # connector and LoRA through the language model
     batch_size: int = 16
     connector_rate: float = 1e-3
     lora_rate: float = 5e-4
@@ -58,7 +62,10 @@ class Scenes(Dataset):
     """Example i is always the same, whatever was drawn before it."""
 
     def __init__(self, corpus: Corpus, recipe: Recipe, split: str = "train") -> None:
-        self.recipe, self.n = recipe, recipe.steps * recipe.batch_size
+        self.recipe, self.n = (
+            recipe,
+            max(recipe.steps * recipe.batch_size, recipe.align_steps * recipe.align_batch_size),
+        )
         views = {"picture": recipe.picture_views, "sound": recipe.sound_views}
         self.sampler = SceneSampler(
             of_split(corpus.pictures, split), of_split(corpus.sounds, split), views, recipe.seed
@@ -133,11 +140,13 @@ def train(recipe: Recipe, out: Path, corpus_source: str | None, resume: bool) ->
     model, processor = build_untrained(parts, recipe.system, recipe.seed), build_processor(parts, recipe.system)
     corpus = build(source_dir=Path(corpus_source) if corpus_source else None)
     features = view_features(model, processor, corpus, recipe, "train")
+    scenes, collator = Scenes(corpus, recipe), FeatureCollator(processor, features)
+    began = time.monotonic()
+    log = [] if resume else align(model, processor, corpus, collator, scenes, recipe, out)
     add_lora(model)
     if resume:
         load_trained(model, out)
-    began = time.monotonic()
-    log = run_trainer(model, FeatureCollator(processor, features), Scenes(corpus, recipe), recipe, out)
+    log += instruct(model, collator, scenes, recipe, out)
     save_trained(model, out)
     record = {
         "recipe": asdict(recipe),
@@ -147,29 +156,60 @@ def train(recipe: Recipe, out: Path, corpus_source: str | None, resume: bool) ->
         "threads": torch.get_num_threads(),
         "log": log,
     }
+    if resume and (out / "training.json").is_file():
+        record["continued_from"] = json.loads((out / "training.json").read_text())
     (out / "training.json").write_text(json.dumps(record, indent=1))
 
 
-def run_trainer(
+def align(
+    model: EarsightForConditionalGeneration,
+    processor: EarsightProcessor,
+    corpus: Corpus,
+    collator: FeatureCollator,
+    scenes: Scenes,
+    recipe: Recipe,
+    out: Path,
+) -> list[dict]:
+    """Stage 1: the connector alone (`earsight.training.alignment`). Returns the log."""
+    model.connector.requires_grad_(True)
+    words = vocabularies(of_split(corpus.pictures, "train"), of_split(corpus.sounds, "train"))
+    groups = [{"params": list(model.connector.parameters()), "lr": recipe.connector_rate}]
+    sizes = (recipe.align_steps, recipe.align_batch_size)
+    aligned = Alignment(model, processor, words)
+    return run_trainer(aligned, AlignmentCollator(collator, words), scenes, groups, sizes, recipe, out, [])
+
+
+def instruct(
     model: EarsightForConditionalGeneration, collator: FeatureCollator, scenes: Scenes, recipe: Recipe, out: Path
 ) -> list[dict]:
-    """Transformers' Trainer over the scenes; two learning rates, one cosine. Returns its log."""
+    """Stage 2: connector and LoRA, by the answers' next tokens. Returns the log."""
+    trained = [(name, value) for name, value in model.named_parameters() if value.requires_grad]
     groups = [
-        {
-            "params": [p for n, p in model.named_parameters() if p.requires_grad and ".lora_" in n],
-            "lr": recipe.lora_rate,
-        },
-        {
-            "params": [p for n, p in model.named_parameters() if p.requires_grad and ".lora_" not in n],
-            "lr": recipe.connector_rate,
-        },
+        {"params": [value for name, value in trained if ".lora_" in name], "lr": recipe.lora_rate},
+        {"params": [value for name, value in trained if ".lora_" not in name], "lr": recipe.connector_rate / 2},
     ]
+    sizes = (recipe.steps, recipe.batch_size)
+    return run_trainer(model, collator, scenes, groups, sizes, recipe, out, [Keep(out, every=50)])
+
+
+def run_trainer(
+    model: torch.nn.Module,
+    collator: Callable,
+    scenes: Scenes,
+    groups: list[dict],
+    sizes: tuple[int, int],
+    recipe: Recipe,
+    out: Path,
+    callbacks: list[TrainerCallback],
+) -> list[dict]:
+    """Transformers' Trainer over the scenes: steps and batch size, learning rates by group, one cosine."""
+    steps, batch_size = sizes
     optimizer = torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
-    schedule = get_cosine_schedule_with_warmup(optimizer, recipe.warmup_steps, recipe.steps)
+    schedule = get_cosine_schedule_with_warmup(optimizer, min(recipe.warmup_steps, steps // 4), steps)
     arguments = TrainingArguments(
         output_dir=str(out / "trainer"),
-        max_steps=recipe.steps,
-        per_device_train_batch_size=recipe.batch_size,
+        max_steps=steps,
+        per_device_train_batch_size=batch_size,
         logging_steps=10,
         save_strategy="no",
         report_to=[],
@@ -185,7 +225,7 @@ def run_trainer(
         data_collator=collator,
         train_dataset=scenes,
         optimizers=(optimizer, schedule),
-        callbacks=[Keep(out, every=50)],
+        callbacks=callbacks,
     )
     trainer.train()
     return trainer.state.log_history
@@ -199,7 +239,7 @@ def main() -> None:
     parser.add_argument("--corpus-from", help="folder with the corpus' source packages, instead of fetching them")
     parser.add_argument("--resume", action="store_true", help="start from the weights in --out")
     given = parser.parse_args()
-    recipe = Recipe(steps=given.steps, seed=given.seed, warmup_steps=min(RECIPE.warmup_steps, given.steps // 4))
+    recipe = Recipe(steps=given.steps, seed=given.seed, align_steps=min(RECIPE.align_steps, 3 * given.steps))
     train(recipe, given.out, given.corpus_from, given.resume)
 
 

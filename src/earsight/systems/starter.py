@@ -14,10 +14,10 @@ SYSTEM = System(
     encoders={"vision": EfficientNetLiteConfig(), "audio": WhisperStreamsConfig()},
     connector=SynchronisedQFormerConfig(),
     lora={
-        "r": 8,
-        "lora_alpha": 16,
+        "r": 16,
+        "lora_alpha": 32,
         "lora_dropout": 0.05,
-        "target_modules": r"language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)",
+        "target_modules": r"language_model\..*\.(q_proj|k_proj|v_proj|o_proj)",
     },
 )
 
