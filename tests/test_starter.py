@@ -40,10 +40,9 @@ def test_asked_about_sound_in_a_clip_without_any_it_says_that_there_is_none(star
     assert "There is no sound" in starter.ask(replace(demo, waveform=waveform, sound=state), question).text
 
 
-def test_what_is_seen_rests_on_the_picture_and_what_is_heard_on_the_sound(starter, demo):
-    chat = starter.chat(demo)
-    assert chat.ask("What do you see?", explain=True).evidence.carried_by == "picture"
-    assert chat.ask("What do you hear?", explain=True).evidence.carried_by in ("sound", "both")
+def test_without_the_picture_the_demos_answer_is_less_likely(starter, demo):
+    evidence = starter.chat(demo).ask("What do you see?", explain=True).evidence
+    assert evidence.blanked < evidence.full and evidence.carried_by in ("picture", "both")
 
 
 def test_transformers_alone_gives_the_same_answer(starter):
@@ -66,7 +65,11 @@ def test_transformers_alone_gives_the_same_answer(starter):
 
 
 def test_a_batch_gives_each_clip_the_answer_it_gets_alone(starter, demo):
-    clips = [demo, replace(demo, waveform=demo.waveform * 0, sound="silent"), replace(demo, frames=demo.frames[:2])]
+    clips = [
+        demo,
+        replace(demo, waveform=demo.waveform * 0, sound="silent"),
+        replace(demo, frames=demo.frames[:2], frame_times=demo.frame_times[:2]),
+    ]
     processor, model = starter.processor, starter.model
     messages = [
         [{"role": "user", "content": [{"type": "video", "video": clip}, {"type": "text", "text": "What do you see?"}]}]

@@ -42,8 +42,8 @@ def card(training: dict, scores: dict, described: systems.System) -> str:
     lines += [
         f"Split `{scores['split']}` of corpus `{scores['corpus'][:12]}`: no object, picture or sound in it was trained",
         "on. Exact match of the generated sentence; 95 % Wilson intervals. Three runs were scored on this split, so",
-        "the choice of this one was not blind to it: a recipe without the alignment stage (pictures 0.645, sounds 0.532,",
-        "missing sound 0.949), this one, and this one continued for 100 steps (0.726, 0.597, 0.858; not taken).",
+        "the choice of this one was not blind to it: a recipe without the alignment stage (pictures 0.645, sounds",
+        "0.532, missing sound 0.949), this one, and this one continued for 100 steps (0.726, 0.597, 0.858; not taken).",
         "",
         "| task | condition | right of | score | 95 % interval | target |",
         "|---|---|---|---|---|---|",
