@@ -54,7 +54,7 @@ CLIPS = {
 def test_as_many_placeholders_are_written_as_soft_tokens_are_made(tiny, name):
     model, processor = tiny
     inputs = prepared(processor, [CLIPS[name]])
-    made = model._soft_tokens(
+    made = model.soft_tokens(
         {key: inputs.get(key) for key in MEDIA_INPUTS}
         | dict.fromkeys(("vision_features", "vision_mask", "speech_features", "sound_features"))
     )
@@ -217,6 +217,6 @@ def test_the_loss_of_labelled_positions_is_the_loss_of_all_logits(tiny):
     labels = labels.masked_fill(inputs["attention_mask"] == 0, -100)
     with torch.no_grad():
         whole = model(**inputs, labels=labels).loss
-        made = model._soft_tokens({name: inputs.get(name) for name in (*MEDIA_INPUTS, *FEATURE_INPUTS)})
+        made = model.soft_tokens({name: inputs.get(name) for name in (*MEDIA_INPUTS, *FEATURE_INPUTS)})
         embeds = model.splice(inputs["input_ids"], made.values[made.mask])
         torch.testing.assert_close(model._answer_loss(embeds, inputs["attention_mask"], labels, None).loss, whole)

@@ -9,11 +9,13 @@ import torch
 from earsight.checkpoints.build import build_tiny
 from earsight.checkpoints.trained_weights import add_lora, load_trained, merge_lora, save_trained
 from earsight.data.collation import FeatureCollator, view_name
+from earsight.data.prototypes import prototype_features, prototype_items
 from earsight.data.questions import PICTURE_KINDS, SOUND_KINDS
 from earsight.data.starter_corpus import Corpus, Item
 from earsight.evaluation.intervals import wilson
 from earsight.evaluation.starter_benchmark import answerer, run, table
 from earsight.recipes.starter import Recipe, Scenes, align, instruct
+from earsight.training.alignment import Alignment, vocabularies
 from earsight.training.feature_cache import encode_views, picture_clip, sound_clip
 
 RECIPE = Recipe(
@@ -50,8 +52,13 @@ def features(corpus):
 def trained(corpus, features, tmp_path_factory):
     model, processor = build_tiny("starter")
     out = tmp_path_factory.mktemp("run")
-    scenes, collator = Scenes(corpus, RECIPE), FeatureCollator(processor, features)
-    aligned = align(model, processor, corpus, collator, scenes, RECIPE, out)
+    pictures, sounds = corpus.of("picture", "train"), corpus.of("sound", "train")
+    head = torch.randn(1000, features["picture-bird-train@0/vision"].shape[-1])
+    prototypes = prototype_items(item for item in corpus.pictures if item.split == "test")[::40]
+    features = features | prototype_features(prototypes, head, pictures, features, RECIPE.picture_views, seed=0)
+    scenes, collator = Scenes(pictures, sounds, prototypes, RECIPE), FeatureCollator(processor, features)
+    words = vocabularies([*pictures, *prototypes], sounds)
+    aligned = align(Alignment(model, processor, words), words, collator, scenes, RECIPE, out)
     add_lora(model)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     log = instruct(model, collator, scenes, RECIPE, out)
@@ -86,7 +93,7 @@ def test_a_merged_lora_answers_as_the_adapter_does(trained, corpus, features):
     load_trained(adapted, out)
     merged, _ = build_tiny("starter")
     merge_lora(merged, out)
-    batch = FeatureCollator(processor, features, answers=False)([Scenes(corpus, RECIPE)[0]])
+    batch = FeatureCollator(processor, features, answers=False)([Scenes(corpus.of("picture", "train"), corpus.of("sound", "train"), [], RECIPE)[0]])
     with torch.no_grad():
         torch.testing.assert_close(adapted.eval()(**batch).logits, merged(**batch).logits, rtol=0, atol=1e-5)
 

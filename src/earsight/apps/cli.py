@@ -4,6 +4,7 @@ Nothing heavy is imported here or in the commands' modules, so `earsight --help`
 the arguments are known to be good. An `EarsightError` is one line on stderr and exit status 2.
 """
 
+import os
 import sys
 from typing import Annotated
 
@@ -59,6 +60,7 @@ def systems() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; always ends with SystemExit."""
+    os.environ.setdefault("TQDM_DISABLE", "1")  # one bar is enough: the libraries' own would be drawn through it
     for stream in (sys.stdout, sys.stderr):  # a file name that is no text must not end the program
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:

@@ -21,26 +21,17 @@ def build_untrained(parts: Path, system: str = "starter", seed: int = 0) -> Ears
         parts: folder made by `earsight.checkpoints.parts.fetch`.
         seed: for the connector's initial weights.
     """
-    torch.manual_seed(seed)
     text_config = AutoConfig.from_pretrained(parts / "llm")
-    config = EarsightConfig(
-        system=system,
-        values=systems.get(system).values(),
-        text_config=text_config.to_dict(),
-        media_token_id=text_config.vocab_size,
-    )
-    model = EarsightForConditionalGeneration(config)
-    model.language_model.to(torch.bfloat16).load_state_dict(
-        load_file(parts / "llm" / "model.safetensors"), strict=False
-    )
+    model = _with_random_weights(system, text_config, seed)
+    state = load_file(parts / "llm" / "model.safetensors")
+    # The file holds tied weights once.
+    state.setdefault("lm_head.weight", state["model.embed_tokens.weight"])
+    model.language_model.to(torch.bfloat16).load_state_dict(state)
     model.language_model.tie_weights()
     audio = model.encoders["audio"]
     speech = load_file(parts / "speech" / "model.safetensors")
     audio.load_state_dict(published_state(speech, model.description.encoders["audio"]))
     model.encoders["vision"].load_state_dict(load_file(parts / "vision" / "model.safetensors"))
-    model.generation_config.update(
-        eos_token_id=text_config.eos_token_id, pad_token_id=text_config.pad_token_id, do_sample=False
-    )
     return model.eval().requires_grad_(False)
 
 
@@ -68,16 +59,22 @@ def build_tiny(system: str = "starter", seed: int = 0) -> tuple[EarsightForCondi
         eos_token_id=2,
         pad_token_id=2,
     )
+    return _with_random_weights(name, text_config, seed).eval().requires_grad_(False), processor
+
+
+def _with_random_weights(system: str, text_config: Any, seed: int) -> EarsightForConditionalGeneration:
     torch.manual_seed(seed)
     config = EarsightConfig(
-        system=system,
-        values=systems.get(name).values(),
+        system=system.partition("/")[0],
+        values=systems.get(system).values(),
         text_config=text_config.to_dict(),
         media_token_id=text_config.vocab_size,
     )
     model = EarsightForConditionalGeneration(config)
-    model.generation_config.update(eos_token_id=2, pad_token_id=2, do_sample=False)
-    return model.eval().requires_grad_(False), processor
+    model.generation_config.update(
+        eos_token_id=text_config.eos_token_id, pad_token_id=text_config.pad_token_id, do_sample=False
+    )
+    return model
 
 
 def _processor(system: str, tokenizer: Any) -> EarsightProcessor:

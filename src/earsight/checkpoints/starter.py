@@ -85,17 +85,11 @@ def load_folder(folder: Path, dtype: str = "auto") -> "Assistant":
 
     from earsight.model import register
     from earsight.model.assistant import Assistant
+    from earsight.model.precision import native_dtype
 
     logging.getLogger("transformers").setLevel(logging.ERROR)
     disable_progress_bar()
     register()
-    chosen = _native_dtype() if dtype == "auto" else getattr(torch, dtype)
+    chosen = native_dtype() if dtype == "auto" else getattr(torch, dtype)
     model = AutoModelForMultimodalLM.from_pretrained(folder, dtype=chosen)
     return Assistant(model, AutoProcessor.from_pretrained(folder))
-
-
-def _native_dtype():  # type: ignore[no-untyped-def]
-    import torch
-
-    fast = torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return torch.bfloat16 if fast else torch.float32

@@ -19,7 +19,7 @@ import torch
 from earsight.data.collation import FeatureCollator
 from earsight.data.questions import QUESTIONS, UNSEEN_QUESTIONS, Scene, answer
 from earsight.data.scenes import Example
-from earsight.data.starter_corpus import Corpus, Item
+from earsight.data.starter_corpus import Corpus, Item, Split
 from earsight.evaluation.intervals import wilson
 from earsight.model.audio_visual_lm import EarsightForConditionalGeneration
 
@@ -59,7 +59,7 @@ def answerer(
     return answer_all
 
 
-def picture_examples(pictures: Sequence[Item], sounds: Sequence[Item], question: str) -> list[Example]:
+def picture_examples(pictures: Sequence[Item], question: str) -> list[Example]:
     """Each picture, as a still without sound, asked for its kind."""
     draw = random.Random(0)
     return [
@@ -137,11 +137,10 @@ def majority(task: str, examples: Sequence[Example], training: Sequence[Item]) -
     return Score(task, "majority", right, len(examples))
 
 
-def run(answer_all: Answerer, corpus: Corpus, split: str) -> tuple[list[Score], list[dict]]:
+def run(answer_all: Answerer, corpus: Corpus, split: Split) -> tuple[list[Score], list[dict]]:
     """All scores of a split, and every single reply."""
-    pictures = [item for item in corpus.pictures if item.split == split]
-    sounds = [item for item in corpus.sounds if item.split == split]
-    seen = picture_examples(pictures, sounds, QUESTIONS["see_kind"][0])
+    pictures, sounds = corpus.of("picture", split), corpus.of("sound", split)
+    seen = picture_examples(pictures, QUESTIONS["see_kind"][0])
     heard = sound_examples(sounds, QUESTIONS["hear_kind"][0])
     see_pairs, hear_pairs = (paired_examples(pictures, sounds, task) for task in ("see_kind", "hear_kind"))
     unseen_words = UNSEEN_QUESTIONS["see_kind"][0], UNSEEN_QUESTIONS["hear_kind"][0]
@@ -163,9 +162,8 @@ def run(answer_all: Answerer, corpus: Corpus, split: str) -> tuple[list[Score], 
         told = answer_all(examples)
         scores.append(score(task, condition, examples, told))
         replies += [_reply(task, condition, example, text) for example, text in zip(examples, told, strict=True)]
-    training = {"train"}
-    scores.append(majority("picture kind", seen, [item for item in corpus.pictures if item.split in training]))
-    scores.append(majority("sound kind", heard, [item for item in corpus.sounds if item.split in training]))
+    scores.append(majority("picture kind", seen, corpus.of("picture", "train")))
+    scores.append(majority("sound kind", heard, corpus.of("sound", "train")))
     return scores, replies
 
 

@@ -4,7 +4,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import av
 
@@ -20,6 +20,7 @@ FORMATS = (
     "gxf,swf,vob,live_flv,kux,mpegtsraw,wtv,truehd,mlp,opus,qcp,sox,gsm,tak,mpc,mpc8,dsf,webp_anim,smk,bink,roq"
 )
 ERRORS = (av.FFmpegError, OSError, ValueError, ArithmeticError, LookupError, MemoryError, RuntimeError, EOFError)
+MOST_FAILED_READS = 100  # a demuxer that fails this often has nothing more to give
 _NO_INDEX = b"ftyp"
 
 
@@ -49,6 +50,33 @@ def opened(source: Source, limits: Limits, *, threads: int = 2) -> Iterator["av.
         yield container
     finally:
         container.close()
+
+
+class Damaged(Protocol):
+    """What counts packets that could not be read or decoded."""
+
+    n_damaged: int
+
+
+def decoded_packets(container: "av.container.InputContainer", stream: Any, counts: Damaged) -> Iterator[list[Any]]:
+    """The frames of each packet of a stream; damaged packets are skipped and counted."""
+    packets = container.demux(stream)
+    n_failed_reads = 0
+    while n_failed_reads < MOST_FAILED_READS:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except ERRORS:
+            counts.n_damaged += 1
+            n_failed_reads += 1
+            continue
+        try:
+            frames = packet.decode()
+        except ERRORS:
+            counts.n_damaged += 1
+            continue
+        yield frames
 
 
 def _unopened(source: Source, error: BaseException) -> str:

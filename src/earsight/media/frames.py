@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from earsight.media.container import ERRORS
+from earsight.media.container import decoded_packets
 
 SLACK = 1e-6  # seconds; a moment this close before a frame's time-stamp counts as that frame's
 
@@ -69,23 +69,8 @@ def one_pass(container: Any, stream: Any, moments: list[float], size: tuple[int,
 
 def decoded_frames(container: Any, stream: Any, picture: Picture) -> Iterator:
     """Frames with time-stamps in display order; damaged packets are skipped and counted."""
-    packets = container.demux(stream)
-    n_failed_reads = 0
     clock = None
-    while n_failed_reads < 100:
-        try:
-            packet = next(packets)
-        except StopIteration:
-            return
-        except ERRORS:
-            picture.n_damaged += 1
-            n_failed_reads += 1
-            continue
-        try:
-            found = packet.decode()
-        except ERRORS:
-            picture.n_damaged += 1
-            continue
+    for found in decoded_packets(container, stream, picture):
         for frame in found:
             if frame.pts is None:  # no time-stamp in the file: one average step after the last
                 step = 1 / float(stream.average_rate or 25) / float(stream.time_base)

@@ -1,14 +1,14 @@
 """The sound of a container: every channel, mixed to one, at one rate, in its true place on the clock."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import soxr
 
-from earsight.media.container import ERRORS
+from earsight.media.container import ERRORS, decoded_packets
 
 SILENT_PEAK = 10 ** (-60 / 20)  # of full scale; below it a clip counts as silent
 _GAP_SECONDS = 0.1  # a hole in the time-stamps longer than this is filled with silence
@@ -34,7 +34,8 @@ def decoded(container: Any, stream: Any, first: float, last: float | None, rate_
     sound = Sound(np.zeros(0, np.float32), first)
     track = _Track(first, last, rate_hz, max_seconds)
     _seek(container, stream, first)
-    for frame in _frames(container, stream, sound):
+    frames = chain.from_iterable(decoded_packets(container, stream, sound))
+    for frame in frames:
         if track.take(frame):
             break
     sound.waveform, sound.start = track.finished()
@@ -50,24 +51,6 @@ def _seek(container: Any, stream: Any, first: float) -> None:
         # is read from the start and the samples before `first` are dropped.
         with suppress(*ERRORS):
             container.seek(int((first - 0.5) / stream.time_base), stream=stream)
-
-
-def _frames(container: Any, stream: Any, sound: Sound) -> Iterator:
-    packets = container.demux(stream)
-    n_failed_reads = 0
-    while n_failed_reads < 100:
-        try:
-            packet = next(packets)
-        except StopIteration:
-            return
-        except ERRORS:
-            sound.n_damaged += 1
-            n_failed_reads += 1
-            continue
-        try:
-            yield from packet.decode()
-        except ERRORS:
-            sound.n_damaged += 1
 
 
 class _Track:

@@ -142,7 +142,7 @@ class EarsightForConditionalGeneration(PreTrainedModel, GenerationMixin):
             if soft_tokens is not None:
                 flat = soft_tokens[soft_token_mask]
             elif media["media_steps"] is not None:
-                made = self._soft_tokens(media)
+                made = self.soft_tokens(media)
                 flat = made.values[made.mask]
             assert input_ids is not None, "either input_ids or inputs_embeds"
             inputs_embeds = self.splice(input_ids, flat)
@@ -169,7 +169,7 @@ class EarsightForConditionalGeneration(PreTrainedModel, GenerationMixin):
         total = nn.functional.cross_entropy(logits, labels[:, 1:][told], reduction="sum")
         return CausalLMOutputWithPast(loss=total / (told.sum() if n_items is None else n_items))
 
-    def _soft_tokens(self, media: Mapping[str, Any]) -> SoftTokens:
+    def soft_tokens(self, media: Mapping[str, Any]) -> SoftTokens:
         steps, sound_mask = media["media_steps"], media["sound_mask"]
         assert steps is not None and sound_mask is not None, "media_steps and sound_mask come together"
         if media["vision_features"] is None and media["speech_features"] is None:
@@ -189,7 +189,7 @@ class EarsightForConditionalGeneration(PreTrainedModel, GenerationMixin):
         media = {name: kwargs.pop(name, None) for name in (*MEDIA_INPUTS, *FEATURE_INPUTS)}
         if media["media_steps"] is not None:
             ids = kwargs["input_ids"] if inputs is None else inputs
-            made = self._soft_tokens(media)
+            made = self.soft_tokens(media)
             kwargs["soft_tokens"], kwargs["soft_token_mask"] = self.by_row(ids, made.values[made.mask])
         return super().generate(inputs, **kwargs)
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import Trainer, TrainerCallback, TrainingArguments, get_cosine_schedule_with_warmup, set_seed
@@ -28,12 +29,13 @@ from earsight.checkpoints.build import build_processor, build_untrained
 from earsight.checkpoints.parts import cache_root, fetch
 from earsight.checkpoints.trained_weights import add_lora, load_trained, save_trained
 from earsight.data.collation import FeatureCollator, view_name
+from earsight.data.prototypes import prototype_features, prototype_items
 from earsight.data.scenes import Example, SceneSampler
-from earsight.data.starter_corpus import Corpus, Item, build
+from earsight.data.starter_corpus import Corpus, Item, Split, build
 from earsight.data.views import render_picture, render_sound
 from earsight.model.audio_visual_lm import EarsightForConditionalGeneration
 from earsight.model.processor import EarsightProcessor
-from earsight.training.alignment import Alignment, AlignmentCollator, vocabularies
+from earsight.training.alignment import Alignment, AlignmentCollator, Vocabulary, vocabularies
 from earsight.training.feature_cache import cached_features, encode_views, encoder_key, picture_clip, sound_clip
 from earsight.types import Clip
 
@@ -50,26 +52,22 @@ class Recipe:
     lora_rate: float = 5e-4
     warmup_steps: int = 40
     weight_decay: float = 0.01
-    picture_views: int = 3  # augmented views of each training picture
-    sound_views: int = 4
+    picture_views: int = 4  # of each training item; the first is rendered as in validation and test, the rest augmented
+    sound_views: int = 5
 
 
 RECIPE = Recipe()
-VIEWS_VERSION = "1"  # raise when rendering changes
+VIEWS_VERSION = "2"  # raise when rendering changes
 
 
 class Scenes(Dataset):
     """Example i is always the same, whatever was drawn before it."""
 
-    def __init__(self, corpus: Corpus, recipe: Recipe, split: str = "train") -> None:
-        self.recipe, self.n = (
-            recipe,
-            max(recipe.steps * recipe.batch_size, recipe.align_steps * recipe.align_batch_size),
-        )
+    def __init__(self, pictures: list[Item], sounds: list[Item], prototypes: list[Item], recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.n = max(recipe.steps * recipe.batch_size, recipe.align_steps * recipe.align_batch_size)
         views = {"picture": recipe.picture_views, "sound": recipe.sound_views}
-        self.sampler = SceneSampler(
-            of_split(corpus.pictures, split), of_split(corpus.sounds, split), views, recipe.seed
-        )
+        self.sampler = SceneSampler(pictures, sounds, views, recipe.seed, prototypes)
 
     def __len__(self) -> int:
         return self.n
@@ -90,23 +88,19 @@ class Keep(TrainerCallback):
             save_trained(model, self.folder)
 
 
-def of_split(items: list[Item], split: str) -> list[Item]:
-    return [item for item in items if item.split == split]
-
-
 def report(what: str, done: int, total: int) -> None:
     print(f"{what} {done}/{total}", file=sys.stderr, flush=True)
 
 
 def view_features(
-    model: EarsightForConditionalGeneration, processor: EarsightProcessor, corpus: Corpus, recipe: Recipe, split: str
+    model: EarsightForConditionalGeneration, processor: EarsightProcessor, corpus: Corpus, recipe: Recipe, split: Split
 ) -> dict[str, Tensor]:
     """Features of every rendered view of a split's items, from the cache or computed into it."""
     augmented = split == "train"
     features: dict[str, Tensor] = {}
     for items, count, render, clip in (
-        (of_split(corpus.pictures, split), recipe.picture_views, render_picture, picture_clip),
-        (of_split(corpus.sounds, split), recipe.sound_views, render_sound, sound_clip),
+        (corpus.of("picture", split), recipe.picture_views, render_picture, picture_clip),
+        (corpus.of("sound", split), recipe.sound_views, render_sound, sound_clip),
     ):
         n_views = count if augmented else 1
         key = encoder_key(model, corpus.hash, split, clip.__name__, str(n_views), VIEWS_VERSION)
@@ -117,7 +111,7 @@ def view_features(
                     name = view_name(item, view)
                     # A view's randomness is its own: adding an item leaves the others as they were.
                     rng = np.random.default_rng(hash_of(f"{recipe.seed}/{name}"))
-                    yield name, clip(render(item, rng, split=split))  # noqa: B023
+                    yield name, clip(render(item, rng, split=split if view else "val"))  # noqa: B023
 
         path = cache_root() / "features" / f"{key}.safetensors"
         total = len(items) * n_views
@@ -140,9 +134,14 @@ def train(recipe: Recipe, out: Path, corpus_source: str | None, resume: bool) ->
     model, processor = build_untrained(parts, recipe.system, recipe.seed), build_processor(parts, recipe.system)
     corpus = build(source_dir=Path(corpus_source) if corpus_source else None)
     features = view_features(model, processor, corpus, recipe, "train")
-    scenes, collator = Scenes(corpus, recipe), FeatureCollator(processor, features)
+    pictures, sounds = corpus.of("picture", "train"), corpus.of("sound", "train")
+    prototypes = prototype_items(item for item in (*corpus.pictures, *corpus.sounds) if item.split != "train")
+    head = load_file(parts / "vision" / "classifier.safetensors")["weight"]
+    features |= prototype_features(prototypes, head, pictures, features, recipe.picture_views, recipe.seed)
+    scenes, collator = Scenes(pictures, sounds, prototypes, recipe), FeatureCollator(processor, features)
     began = time.monotonic()
-    log = [] if resume else align(model, processor, corpus, collator, scenes, recipe, out)
+    words = vocabularies([*pictures, *prototypes], sounds)
+    log = [] if resume else align(Alignment(model, processor, words), words, collator, scenes, recipe, out)
     add_lora(model)
     if resume:
         load_trained(model, out)
@@ -162,21 +161,18 @@ def train(recipe: Recipe, out: Path, corpus_source: str | None, resume: bool) ->
 
 
 def align(
-    model: EarsightForConditionalGeneration,
-    processor: EarsightProcessor,
-    corpus: Corpus,
+    alignment: Alignment,
+    words: dict[str, Vocabulary],
     collator: FeatureCollator,
     scenes: Scenes,
     recipe: Recipe,
     out: Path,
 ) -> list[dict]:
     """Stage 1: the connector alone (`earsight.training.alignment`). Returns the log."""
-    model.connector.requires_grad_(True)
-    words = vocabularies(of_split(corpus.pictures, "train"), of_split(corpus.sounds, "train"))
-    groups = [{"params": list(model.connector.parameters()), "lr": recipe.connector_rate}]
+    alignment.connector.requires_grad_(True)
+    groups = [{"params": list(alignment.connector.parameters()), "lr": recipe.connector_rate}]
     sizes = (recipe.align_steps, recipe.align_batch_size)
-    aligned = Alignment(model, processor, words)
-    return run_trainer(aligned, AlignmentCollator(collator, words), scenes, groups, sizes, recipe, out, [])
+    return run_trainer(alignment, AlignmentCollator(collator, words), scenes, groups, sizes, recipe, out, [])
 
 
 def instruct(

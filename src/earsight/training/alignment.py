@@ -61,7 +61,7 @@ class Alignment(nn.Module):
     ) -> None:
         super().__init__()
         self.connector = model.connector
-        self.soft_tokens = model._soft_tokens
+        self.soft_tokens = model.soft_tokens
         self.n_queries = model.description.connector.n_queries
         table = cast(Tensor, model.get_input_embeddings().weight).detach().float()
         for sense, vocabulary in vocabularies.items():

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from earsight.model.audio_visual_lm import EarsightForConditionalGeneration
 from earsight.model.media_inputs import Grid, grid, media_tensors
+from earsight.model.precision import native_dtype
 from earsight.types import Clip
 
 Progress = Callable[[str, int, int], None]
@@ -79,8 +80,7 @@ def _encode_batch(
     clips = [clip for _, clip in views]
     grids: list[Grid] = [grid(clip, described) for clip in clips]
     media = media_tensors(clips, grids, described, extractor)
-    # About twice as fast; its rounding is far below what augmentation changes.
-    with torch.autocast("cpu", torch.bfloat16, enabled=torch.cpu._is_avx512_bf16_supported()):
+    with torch.autocast("cpu", torch.bfloat16, enabled=native_dtype() == torch.bfloat16):  # PLACEHOLDER
         encoded = model.encode(media.pop("media_steps"), media.pop("sound_mask"), **media)
     found: dict[str, Tensor] = {}
     for row, (name, clip) in enumerate(views):
