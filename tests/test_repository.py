@@ -1,12 +1,16 @@
 """The repository keeps its own rules: commands that exist, imports that point upwards, sizes, pins."""
 
 import ast
+import json
 import re
 import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
+
+from earsight import systems
+from earsight.evaluation import model_card
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "earsight"
@@ -183,6 +187,38 @@ def test_every_command_of_the_readme_exists_with_its_options():
 def test_the_readme_names_only_files_that_exist():
     links = re.findall(r"\]\((?!http|#)([^)#]+)\)", (ROOT / "README.md").read_text())
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def starter_scores() -> dict[str, dict[str, float]]:
+    """{task: {condition: score}} as recorded beside the starter's weights."""
+    scores: dict[str, dict[str, float]] = {}
+    for row in json.loads((PACKAGE / "checkpoints" / "starter" / "scores.json").read_text())["scores"]:
+        scores.setdefault(row["task"], {})[row["condition"]] = row["score"]
+    return scores
+
+
+@pytest.mark.parametrize(
+    ("row", "task"),
+    [
+        ("ten kinds", "picture kind"),
+        ("eight kinds", "sound kind"),
+        ("says that sound is absent", "missing sound reported"),
+    ],
+)
+def test_the_readmes_scores_are_the_recorded_ones(row, task):
+    (line,) = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("|") and row in line]
+    told = starter_scores()[task]
+    assert f"{told['model']:.2f}" in line
+    if blind := [score for condition, score in told.items() if not condition.startswith("model")]:
+        assert f"blind: {max(blind):.2f}" in line
+
+
+def test_the_model_card_is_what_the_records_say():
+    folder = PACKAGE / "checkpoints" / "starter"
+    training, scores, earlier = (
+        json.loads((folder / f"{name}.json").read_text()) for name in ("training", "scores", "earlier_scores")
+    )
+    assert (folder / "README.md").read_text() == model_card.card(training, scores, earlier, systems.get("starter"))
 
 
 def test_continuous_integration_runs_the_readmes_test_command_and_the_checks():

@@ -17,7 +17,7 @@ def test_every_kind_has_prototypes_and_every_class_is_one_of_the_encoders():
     prototypes = prototype_items([])
     assert {one.kind for one in prototypes} == set(PICTURE_KINDS)
     numbers = [int(one.id.removeprefix("class-")) for one in prototypes]
-    assert len(set(numbers)) == len(numbers) and 0 <= min(numbers) and max(numbers) < 1000
+    assert len(set(numbers)) == len(numbers) and min(numbers) >= 0 and max(numbers) < 1000
 
 
 def test_a_class_that_shares_a_word_with_a_held_out_object_is_left_out():
@@ -36,7 +36,7 @@ def test_a_prototype_lies_along_its_classs_direction_and_within_what_the_encoder
     assert set(made) == {f"{one.id}@{view}/vision" for one in prototypes for view in range(2)}
     for one in prototypes:
         value = made[f"{one.id}@1/vision"].float()
-        assert value.shape == (10, 64) and 0 <= value.min() and value.max() <= LARGEST
+        assert value.shape == (10, 64) and value.min() >= 0 and value.max() <= LARGEST
         nearest = ((value.mean(0) - torch.stack(list(features.values())).mean((0, 1))) @ head.T).argmax()
         assert int(nearest) == int(one.id.removeprefix("class-"))
 

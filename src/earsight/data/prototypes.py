@@ -5,8 +5,8 @@ taken out and a class's direction put in, stand for a picture of that class:
 
     features of a picture - mean of its kind + mean of all + STRENGTH * spread * direction of the class
 
-So the connector hears of some five hundred kinds of things that the corpus has no picture of. A class that shares a word with a
-held-out object is left out, so that held-out objects stay unseen by all that is trained here.
+So the connector learns hundreds of things that the corpus has no picture of. A class that shares a word with a held-out
+object is left out, so that held-out objects stay unseen by all that is trained here.
 """
 
 import csv

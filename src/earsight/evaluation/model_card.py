@@ -45,7 +45,12 @@ def card(training: dict, scores: dict, earlier: list[dict], described: systems.S
         "",
         table([Score(row["task"], row["condition"], row["right"], row["n"]) for row in scores["scores"]]),
         *_earlier_runs(earlier),
-        "", "## How it was trained", "", "`make train` runs the recipe in `earsight/recipes/starter.py`.", ""]
+        "",
+        "## How it was trained",
+        "",
+        "`make train` runs the recipe in `earsight/recipes/starter.py`.",
+        "",
+    ]
     settings = {**training["recipe"], "LoRA": dict(described.lora), "connector": vars(described.connector)}
     lines += [f"- {name}: {value}" for name, value in settings.items()]
     lines += [
