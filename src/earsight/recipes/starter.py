@@ -44,11 +44,12 @@ from earsight.types import Clip
 class Recipe:
     system: str = "starter"
     seed: int = 17
-    align_steps: int = 500  # connector alone
+    align_steps: int = 400  # connector alone
     align_batch_size: int = 48
-    steps: int = 200  # connector and LoRA through the language model
+    align_rate: float = 1e-3
+    steps: int = 400  # connector and LoRA through the language model
     batch_size: int = 16
-    connector_rate: float = 1e-3
+    connector_rate: float = 1e-4  # what it learned in the first stage is to stay
     lora_rate: float = 5e-4
     warmup_steps: int = 40
     weight_decay: float = 0.01
@@ -170,7 +171,7 @@ def align(
 ) -> list[dict]:
     """Stage 1: the connector alone (`earsight.training.alignment`). Returns the log."""
     alignment.connector.requires_grad_(True)
-    groups = [{"params": list(alignment.connector.parameters()), "lr": recipe.connector_rate}]
+    groups = [{"params": list(alignment.connector.parameters()), "lr": recipe.align_rate}]
     sizes = (recipe.align_steps, recipe.align_batch_size)
     return run_trainer(alignment, AlignmentCollator(collator, words), scenes, groups, sizes, recipe, out, [])
 
@@ -182,7 +183,7 @@ def instruct(
     trained = [(name, value) for name, value in model.named_parameters() if value.requires_grad]
     groups = [
         {"params": [value for name, value in trained if ".lora_" in name], "lr": recipe.lora_rate},
-        {"params": [value for name, value in trained if ".lora_" not in name], "lr": recipe.connector_rate / 2},
+        {"params": [value for name, value in trained if ".lora_" not in name], "lr": recipe.connector_rate},
     ]
     sizes = (recipe.steps, recipe.batch_size)
     return run_trainer(model, collator, scenes, groups, sizes, recipe, out, [Keep(out, every=50)])
