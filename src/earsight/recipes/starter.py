@@ -31,7 +31,7 @@ from earsight.checkpoints.trained_weights import add_lora, load_trained, save_tr
 from earsight.data.collation import FeatureCollator, view_name
 from earsight.data.prototypes import prototype_features, prototype_items
 from earsight.data.scenes import Example, SceneSampler
-from earsight.data.starter_corpus import Corpus, Item, Split, build
+from earsight.data.starter_corpus import Corpus, Item, Sense, Split, build
 from earsight.data.views import render_picture, render_sound
 from earsight.model.audio_visual_lm import EarsightForConditionalGeneration
 from earsight.model.processor import EarsightProcessor
@@ -44,7 +44,8 @@ from earsight.types import Clip
 class Recipe:
     system: str = "starter"
     seed: int = 17
-    align_steps: int = 400  # connector alone
+    splits: tuple[Split, ...] = ("train", "val")  # settings were chosen on val with "train" alone
+    align_steps: int = 600  # connector alone
     align_batch_size: int = 48
     align_rate: float = 1e-3
     steps: int = 400  # connector and LoRA through the language model
@@ -58,6 +59,7 @@ class Recipe:
 
 
 RECIPE = Recipe()
+SENSES: tuple[Sense, ...] = ("picture", "sound")
 VIEWS_VERSION = "2"  # raise when rendering changes
 
 
@@ -94,10 +96,14 @@ def report(what: str, done: int, total: int) -> None:
 
 
 def view_features(
-    model: EarsightForConditionalGeneration, processor: EarsightProcessor, corpus: Corpus, recipe: Recipe, split: Split
+    model: EarsightForConditionalGeneration,
+    processor: EarsightProcessor,
+    corpus: Corpus,
+    recipe: Recipe,
+    split: Split,
+    augmented: bool,
 ) -> dict[str, Tensor]:
-    """Features of every rendered view of a split's items, from the cache or computed into it."""
-    augmented = split == "train"
+    """Features of a split's items, from the cache or computed into it: one view of each, and more when augmented."""
     features: dict[str, Tensor] = {}
     for items, count, render, clip in (
         (corpus.of("picture", split), recipe.picture_views, render_picture, picture_clip),
@@ -112,7 +118,7 @@ def view_features(
                     name = view_name(item, view)
                     # A view's randomness is its own: adding an item leaves the others as they were.
                     rng = np.random.default_rng(hash_of(f"{recipe.seed}/{name}"))
-                    yield name, clip(render(item, rng, split=split if view else "val"))  # noqa: B023
+                    yield name, clip(render(item, rng, split="train" if view else "val"))  # noqa: B023
 
         path = cache_root() / "features" / f"{key}.safetensors"
         total = len(items) * n_views
@@ -134,9 +140,12 @@ def train(recipe: Recipe, out: Path, corpus_source: str | None, resume: bool) ->
     parts = fetch(progress=report)
     model, processor = build_untrained(parts, recipe.system, recipe.seed), build_processor(parts, recipe.system)
     corpus = build(source_dir=Path(corpus_source) if corpus_source else None)
-    features = view_features(model, processor, corpus, recipe, "train")
-    pictures, sounds = corpus.of("picture", "train"), corpus.of("sound", "train")
-    prototypes = prototype_items(item for item in (*corpus.pictures, *corpus.sounds) if item.split != "train")
+    features: dict[str, Tensor] = {}
+    for split in recipe.splits:
+        features |= view_features(model, processor, corpus, recipe, split, augmented=True)
+    pictures, sounds = ([item for split in recipe.splits for item in corpus.of(sense, split)] for sense in SENSES)
+    held_out = (item for item in (*corpus.pictures, *corpus.sounds) if item.split not in recipe.splits)
+    prototypes = prototype_items(held_out)
     head = load_file(parts / "vision" / "classifier.safetensors")["weight"]
     features |= prototype_features(prototypes, head, pictures, features, recipe.picture_views, recipe.seed)
     scenes, collator = Scenes(pictures, sounds, prototypes, recipe), FeatureCollator(processor, features)
@@ -233,10 +242,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/starter"))
     parser.add_argument("--steps", type=int, default=RECIPE.steps)
     parser.add_argument("--seed", type=int, default=RECIPE.seed)
+    parser.add_argument("--splits", nargs="+", choices=("train", "val"), default=RECIPE.splits)
     parser.add_argument("--corpus-from", help="folder with the corpus' source packages, instead of fetching them")
     parser.add_argument("--resume", action="store_true", help="start from the weights in --out")
     given = parser.parse_args()
-    recipe = Recipe(steps=given.steps, seed=given.seed, align_steps=min(RECIPE.align_steps, 3 * given.steps))
+    align_steps = min(RECIPE.align_steps, 3 * given.steps)
+    recipe = Recipe(steps=given.steps, seed=given.seed, splits=tuple(given.splits), align_steps=align_steps)
     train(recipe, given.out, given.corpus_from, given.resume)
 
 

@@ -12,7 +12,7 @@ from earsight.systems import System
 
 SYSTEM = System(
     encoders={"vision": EfficientNetLiteConfig(), "audio": WhisperStreamsConfig()},
-    connector=SynchronisedQFormerConfig(),
+    connector=SynchronisedQFormerConfig(dropout=0.3),  # the corpus is small
     lora={
         "r": 16,
         "lora_alpha": 32,
