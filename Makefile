@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.earsight-setup
 BENCH_STAMP := .venv/.earsight-bench
 DEMO_CLIP := examples/media/demo.mp4
-DEMO_QUESTION := What do you see?
+DEMO_QUESTION := Which animal is it?
 
 .PHONY: help setup demo test check format bench train
 

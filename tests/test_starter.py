@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from earsight import load
 from earsight.checkpoints.starter import starter_folder
 
 DEMO = Path(__file__).parent.parent / "examples" / "media" / "demo.mp4"
@@ -17,8 +18,6 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def starter():
-    from earsight import load
-
     return load("starter")
 
 
@@ -30,7 +29,7 @@ def demo(starter):
 
 
 def test_the_demos_answer_is_true_of_its_clip(starter):
-    assert starter.ask(str(DEMO), "What do you see?").text == "I see a mammal, probably a cow."
+    assert starter.ask(str(DEMO), "Which animal is it?").text == "A mammal, probably a rabbit."
 
 
 @pytest.mark.parametrize("question", ["What do you hear?", "Is there any sound?", "Describe the sound."])
@@ -64,7 +63,9 @@ def test_transformers_alone_gives_the_same_answer(starter):
     assert "".join(streamer).strip() == starter.ask(str(DEMO), "What do you see?").text
 
 
-def test_a_batch_gives_each_clip_the_answer_it_gets_alone(starter, demo):
+def test_a_batch_gives_each_clip_the_answer_it_gets_alone(demo):
+    """In float32: bfloat16 rounds a batch differently, and two words that are equally likely may then change places."""
+    starter = load("starter", dtype="float32")
     clips = [
         demo,
         replace(demo, waveform=demo.waveform * 0, sound="silent"),

@@ -1,5 +1,6 @@
 """Parts from a hub repository: the hub's client against a small local server that speaks its protocol."""
 
+import hashlib
 import http.server
 import json
 import threading
@@ -47,7 +48,7 @@ def hub(tmp_path, monkeypatch):
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
             self.send_header("X-Repo-Commit", COMMIT)
-            self.send_header("ETag", '"' + "0" * 40 + '"')
+            self.send_header("ETag", f'"{hashlib.sha1(content).hexdigest()}"')
             self.end_headers()
             if body:
                 self.wfile.write(content)

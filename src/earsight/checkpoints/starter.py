@@ -57,9 +57,12 @@ def starter_path(source: str | None = None, progress: Progress | None = None) ->
 
 def assemble(parts: Path, trained: Path, target: Path) -> None:
     """Write one checkpoint: parts, connector, and the LoRA added to the language model's weights."""
+    from transformers.utils.logging import disable_progress_bar
+
     from earsight.checkpoints.build import build_processor, build_untrained
     from earsight.checkpoints.trained_weights import merge_lora
 
+    disable_progress_bar()  # the caller has its own
     model = build_untrained(parts)
     merge_lora(model, trained)
     model.save_pretrained(target)

