@@ -87,7 +87,10 @@ def _frame_tensors(clips: Sequence[Clip], grids: Sequence[Grid], system: System)
     if not rows:
         return {}
     size = system.encoders["vision"].image_size
-    frames = [_sized(torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1), size) for _, _, frame in rows]
+    frames = [
+        _sized(torch.from_numpy(np.require(frame, requirements=("C", "W"))).permute(2, 0, 1), size)
+        for _, _, frame in rows
+    ]
     return {
         "pixel_values": normalise(torch.stack(frames)),
         "frame_medium": torch.tensor([medium for medium, _, _ in rows]),
