@@ -1,10 +1,12 @@
 """The starter's recipe at its tiny variant, on generated pictures and sounds: the same loop, in seconds."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from earsight.checkpoints.build import build_tiny
 from earsight.checkpoints.trained_weights import add_lora, load_trained, merge_lora, save_trained
@@ -12,6 +14,7 @@ from earsight.data.collation import FeatureCollator, view_name
 from earsight.data.prototypes import prototype_features, prototype_items
 from earsight.data.questions import PICTURE_KINDS, SOUND_KINDS
 from earsight.data.starter_corpus import Corpus, Item
+from earsight.errors import PartsError
 from earsight.evaluation.intervals import wilson
 from earsight.evaluation.starter_benchmark import answerer, run, table
 from earsight.recipes.starter import Recipe, Scenes, align, instruct
@@ -84,6 +87,17 @@ def test_weights_written_and_read_again_give_the_same_model(trained, corpus, fea
     load_trained(again, out)
     saved = {name: value.to(torch.bfloat16) for name, value in model.state_dict().items() if "connector." in name}
     assert all(torch.equal(again.state_dict()[name].to(torch.bfloat16), value) for name, value in saved.items())
+
+
+def test_weights_of_another_system_are_refused_in_one_line(trained, tmp_path):
+    out = trained[-1]
+    tensors = load_file(out / "connector.safetensors")
+    removed = sorted(tensors)[0]
+    save_file({name: value for name, value in tensors.items() if name != removed}, tmp_path / "connector.safetensors")
+    shutil.copyfile(out / "lora.safetensors", tmp_path / "lora.safetensors")
+    model, _ = build_tiny("starter")
+    with pytest.raises(PartsError, match=f"differ in 1 tensors, such as {removed}"):
+        merge_lora(model, tmp_path)
 
 
 def test_a_merged_lora_answers_as_the_adapter_does(trained, corpus, features):

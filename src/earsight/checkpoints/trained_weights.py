@@ -4,7 +4,9 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
+from earsight.errors import PartsError
 from earsight.model.audio_visual_lm import EarsightForConditionalGeneration
 
 CONNECTOR, LORA = "connector.safetensors", "lora.safetensors"
@@ -38,12 +40,8 @@ def save_trained(model: EarsightForConditionalGeneration, folder: Path) -> None:
 
 def load_trained(model: EarsightForConditionalGeneration, folder: Path) -> None:
     """Read both files into a model that has its LoRA; every tensor must find its place."""
-    tensors = load_file(folder / CONNECTOR)
     lora = {name.replace(".weight", ".default.weight"): value for name, value in load_file(folder / LORA).items()}
-    known = model.state_dict()
-    missing = {name for name in known if name.startswith("connector.") or ".lora_" in name} - {*tensors, *lora}
-    assert not missing, f"trained weights lack {sorted(missing)[:3]} and {len(missing)} in all"
-    model.load_state_dict({**tensors, **lora}, strict=False)
+    _load_whole(model, {**load_file(folder / CONNECTOR), **lora})
 
 
 def merge_lora(model: EarsightForConditionalGeneration, folder: Path) -> None:
@@ -59,4 +57,15 @@ def merge_lora(model: EarsightForConditionalGeneration, folder: Path) -> None:
         weight = weights[name.replace(".lora_A.weight", ".weight")]
         with torch.no_grad():
             weight.copy_((weight.float() + scale * up.float() @ down.float()).to(weight.dtype))
-    model.load_state_dict(load_file(folder / CONNECTOR), strict=False)
+    _load_whole(model, load_file(folder / CONNECTOR))
+
+
+def _load_whole(model: EarsightForConditionalGeneration, tensors: dict[str, Tensor]) -> None:
+    """Load trained tensors; the model has no trained part that they lack, and they have none that it lacks."""
+    wanted = {name for name in model.state_dict() if name.startswith("connector.") or ".lora_" in name}
+    if strangers := sorted(wanted ^ set(tensors)):
+        raise PartsError(
+            f"trained weights and system differ in {len(strangers)} tensors, such as {strangers[0]}; "
+            "take weights that were trained with this version"
+        )
+    model.load_state_dict(tensors, strict=False)
