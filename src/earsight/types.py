@@ -36,11 +36,20 @@ class Clip:
 
 @dataclass(frozen=True)
 class Features:
-    """What a frozen encoder says of a batch of media."""
+    """One stream of what frozen encoders say of a batch of media."""
 
     values: "Tensor"  # (batch, time, ..., dim)
-    mask: "Tensor"  # (batch, time, ...) bool, True = valid
-    rate_hz: float  # steps of the time axis in a second
+    mask: "Tensor"  # (batch, time) bool, True = valid; what is not valid is zero
+    rate_hz: float  # steps of the time axis in a second; 0 where steps are only an order (sampled frames)
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How long one medium is, on its clock and in each stream: what a connector needs to count its soft tokens."""
+
+    milliseconds: int
+    steps: Mapping[str, int]  # stream -> steps of its time axis up to the last valid one; 0 or not there: absent
+    rate_hz: Mapping[str, float]  # stream -> steps in a second
 
 
 @dataclass(frozen=True)
