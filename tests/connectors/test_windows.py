@@ -34,29 +34,28 @@ def connector():
 
 def features(steps, dims=(("red", 4), ("green", 5))):
     return {
-        name: Features(torch.randn(1, steps, 2, dim), torch.ones(1, steps, 2, dtype=torch.bool), 1.0)
-        for name, dim in dims
+        name: Features(torch.randn(1, steps, 2, dim), torch.ones(1, steps, dtype=torch.bool), 1.0) for name, dim in dims
     }
 
 
 def test_a_change_in_one_window_leaves_the_others_alone(connector):
     given = features(4)
-    before = connector(given, torch.tensor([4])).values
+    before = connector(given, torch.tensor([4000])).values
     given["red"].values[:, 3].mul_(-1)
-    after = connector(given, torch.tensor([4])).values
+    after = connector(given, torch.tensor([4000])).values
     assert torch.equal(before[:, :3], after[:, :3]) and not torch.allclose(before[:, 3:], after[:, 3:])
 
 
 def test_masked_features_do_not_matter(connector):
     given = features(2)
     given["green"].mask[:] = False
-    before = connector(given, torch.tensor([2])).values
+    before = connector(given, torch.tensor([2000])).values
     given["green"].values.mul_(100)
-    assert torch.equal(before, connector(given, torch.tensor([2])).values)
+    assert torch.equal(before, connector(given, torch.tensor([2000])).values)
     del given["green"]
-    assert torch.equal(before, connector(given, torch.tensor([2])).values)
+    assert torch.equal(before, connector(given, torch.tensor([2000])).values)
 
 
 def test_a_window_with_nothing_in_it_is_finite(connector):
-    made = connector({}, torch.tensor([3]))
+    made = connector({}, torch.tensor([3000]))
     assert made.values.shape == (1, 6, 6) and made.values.isfinite().all()

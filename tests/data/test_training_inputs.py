@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from earsight.checkpoints.build import build_tiny
+from earsight.connectors.windows import n_steps
 from earsight.data.collation import FeatureCollator, view_name
 from earsight.data.questions import QUESTIONS, UNSEEN_QUESTIONS, Scene, answer, tasks, with_article
 from earsight.data.scenes import Example, SceneSampler
@@ -28,16 +29,16 @@ def tiny():
 
 @pytest.fixture(scope="module")
 def features(tiny):
-    model, processor = tiny
+    model, _ = tiny
     rng = np.random.default_rng(0)
     views = [
         ("bird-owl@0", picture_clip(rng.integers(0, 255, (64, 64, 3), dtype=np.uint8))),
         ("vehicle-train@0", sound_clip(rng.normal(0, 0.1, 40000).astype(np.float32))),
     ]
-    return dict(views), encode_views(model, processor.feature_extractor, views, 2, lambda *progress: None)
+    return dict(views), encode_views(model, views, 2, lambda *progress: None)
 
 
-def test_prompt_steps_and_sound_mask_from_cached_features_are_the_processors(tiny, features):
+def test_prompt_steps_and_place_of_sound_from_cached_features_are_the_processors(tiny, features):
     model, processor = tiny
     clips, cached = features
     frame, waveform = clips["bird-owl@0"].frames[0], clips["vehicle-train@0"].waveform
@@ -51,8 +52,10 @@ def test_prompt_steps_and_sound_mask_from_cached_features_are_the_processors(tin
     ]
     asked = processor.apply_chat_template(messages, tokenize=True, add_generation_prompt=True)
     assert torch.equal(batch["input_ids"], asked["input_ids"])
-    assert torch.equal(batch["media_steps"], asked["media_steps"])
-    assert torch.equal(batch["sound_mask"], asked["sound_mask"])
+    seconds = [float(one["media_milliseconds"][0]) / 1000 for one in (batch, asked)]
+    assert n_steps(seconds[0], 1.0) == n_steps(seconds[1], 1.0)
+    heard = model.encode(asked)["sound"].mask[0].nonzero()[:, 0]
+    assert torch.equal(batch["sound_mask"][0].nonzero()[:, 0], heard)
 
 
 def test_logits_from_cached_features_are_those_of_the_clip_itself(tiny, features):

@@ -1,9 +1,20 @@
 """The frozen encoders' own code: shapes, padding, widths."""
 
+from dataclasses import replace
+
+import numpy as np
 import torch
 
 from earsight.encoders.efficientnet_lite import STAGES, EfficientNetLiteConfig, _Conv, _scaled_width
 from earsight.encoders.whisper import WhisperStreamsConfig, published_state
+
+TINY = {
+    "d_model": 16,
+    "encoder_layers": 2,
+    "encoder_attention_heads": 2,
+    "encoder_ffn_dim": 64,
+    "num_mel_bins": 80,
+}
 
 
 def test_lite2_has_the_published_widths_and_depths():
@@ -26,20 +37,27 @@ def test_same_padding_puts_the_odd_pixel_right_and_bottom():
 
 def test_a_frame_becomes_its_mean_and_its_cells():
     config = EfficientNetLiteConfig(width=0.25, depth=0.4, image_size=64)
-    tokens = config.build().eval()(torch.randn(2, 3, 64, 64))
-    assert tokens.shape == (2, config.n_tokens, 1280)
+    made = config.build().eval()(torch.randn(2, 3, 64, 64), torch.ones(2, dtype=torch.long))
+    assert made["vision"].values.shape == (2, 1, config.positions, 1280)
 
 
 def test_whisper_gives_ten_steps_a_second_in_two_streams():
-    config = WhisperStreamsConfig(dim=16, n_layers=2, n_heads=2, chunk_seconds=2.0, sound_layers=(1, 2))
-    streams = config.build().eval()(torch.randn(3, 80, 200))
-    assert {name: tuple(values.shape) for name, values in streams.items()} == {
-        "speech": (3, 20, 16),
-        "sound": (3, 20, 32),
-    }
+    config = WhisperStreamsConfig(TINY, chunk_seconds=2.0, sound_layers=(1, 2), pool=5)
+    streams = config.build().eval()(torch.randn(3, 80, 200), torch.tensor([32000, 16000, 100]))
+    shapes = {name: tuple(given.values.shape) for name, given in streams.items()}
+    assert shapes == {"speech": (3, 20, 16), "sound": (3, 20, 32)}
+    assert streams["sound"].mask.sum(1).tolist() == [20, 10, 1] == [config.n_steps(n) for n in (32000, 16000, 100)]
+
+
+def test_whispers_padding_is_cut_away_unless_it_is_to_be_kept():
+    config = WhisperStreamsConfig(TINY, chunk_seconds=2.0)
+    prepared = config.prepare([np.zeros(8000, dtype=np.float32)])
+    assert config.build().eval()(**prepared)["speech"].values.shape == (1, 25, 16)
+    kept = replace(config, keep_padding=True)
+    assert kept.build().eval()(**prepared)["speech"].mask.sum() == 100 == kept.n_steps(8000)
 
 
 def test_whispers_positions_are_cut_to_a_chunk():
-    config = WhisperStreamsConfig(dim=4, chunk_seconds=1.0)
+    config = WhisperStreamsConfig({**TINY, "d_model": 4}, chunk_seconds=1.0)
     kept = published_state({"embed_positions.weight": torch.zeros(1500, 4)}, config)
     assert kept["encoder.embed_positions.weight"].shape == (50, 4)

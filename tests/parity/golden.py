@@ -33,4 +33,6 @@ class Golden:
         assert ours.shape == theirs.shape, f"{self.name}: {name} is {tuple(ours.shape)}, not {tuple(theirs.shape)}"
         error = (ours.detach().double() - theirs.double()).abs().max().item()
         print(f"{self.name}: {name} differs by at most {error:.1e} (tolerance {most:.0e})")  # shown by pytest -rP
-        torch.testing.assert_close(ours.detach(), theirs.to(ours.dtype), rtol=0, atol=most, msg=lambda m: f"{name}: {m}")
+        torch.testing.assert_close(
+            ours.detach(), theirs.to(ours.dtype), rtol=0, atol=most, msg=lambda m: f"{name}: {m}"
+        )

@@ -1,9 +1,10 @@
-"""Every stored tensor of the reference code is met, in flow order. EARSIGHT_GOLDEN names another folder of such files."""
+"""Every stored tensor of the reference code is met, in flow order. EARSIGHT_GOLDEN names another folder."""
 
 import importlib
 import json
 
 import pytest
+
 from golden import FOLDER, Golden
 
 FILES = sorted(path for path in FOLDER.glob("*.json") if "kind" in json.loads(path.read_text()))

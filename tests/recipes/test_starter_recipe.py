@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from earsight.checkpoints.build import build_tiny
-from earsight.checkpoints.trained_weights import add_lora, load_trained, merge_lora, save_trained
+from earsight.checkpoints.trained_weights import add_lora, load_trained, save_trained
 from earsight.data.collation import FeatureCollator, view_name
 from earsight.data.prototypes import prototype_features, prototype_items
 from earsight.data.questions import PICTURE_KINDS, SOUND_KINDS
@@ -17,6 +17,7 @@ from earsight.data.starter_corpus import Corpus, Item
 from earsight.errors import PartsError
 from earsight.evaluation.intervals import wilson
 from earsight.evaluation.starter_benchmark import answerer, run, table
+from earsight.model.lora import merge
 from earsight.recipes.starter import Recipe, Scenes, align, instruct
 from earsight.training.alignment import Alignment, vocabularies
 from earsight.training.feature_cache import encode_views, picture_clip, sound_clip
@@ -41,14 +42,14 @@ def corpus():
 
 @pytest.fixture(scope="module")
 def features(corpus):
-    model, processor = build_tiny("starter")
+    model, _ = build_tiny("starter")
     rng = np.random.default_rng(0)
     views = [
         (view_name(item, 0), picture_clip(rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)))
         for item in corpus.pictures
     ]
     views += [(view_name(item, 0), sound_clip(rng.normal(0, 0.1, 9000).astype(np.float32))) for item in corpus.sounds]
-    return encode_views(model, processor.feature_extractor, views, len(views), lambda *progress: None)
+    return encode_views(model, views, len(views), lambda *progress: None)
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +97,9 @@ def test_weights_of_another_system_are_refused_in_one_line(trained, tmp_path):
     save_file({name: value for name, value in tensors.items() if name != removed}, tmp_path / "connector.safetensors")
     shutil.copyfile(out / "lora.safetensors", tmp_path / "lora.safetensors")
     model, _ = build_tiny("starter")
+    add_lora(model)
     with pytest.raises(PartsError, match=f"differ in 1 tensors, such as {removed}"):
-        merge_lora(model, tmp_path)
+        load_trained(model, tmp_path)
 
 
 def test_a_merged_lora_answers_as_the_adapter_does(trained, corpus, features):
@@ -106,7 +108,9 @@ def test_a_merged_lora_answers_as_the_adapter_does(trained, corpus, features):
     add_lora(adapted)
     load_trained(adapted, out)
     merged, _ = build_tiny("starter")
-    merge_lora(merged, out)
+    add_lora(merged)
+    load_trained(merged, out)
+    merge(merged)
     batch = FeatureCollator(processor, features, answers=False)(
         [Scenes(corpus.of("picture", "train"), corpus.of("sound", "train"), [], RECIPE)[0]]
     )

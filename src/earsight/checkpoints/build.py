@@ -1,5 +1,7 @@
-"""Puts converted parts into a model: the frozen encoders and the language model; the connector stays new."""
+"""Builds a system: with pretrained parts and a fresh connector, or at random, at any size, on the meta device too."""
 
+from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,79 +13,105 @@ from earsight import systems
 from earsight.encoders.whisper import published_state
 from earsight.model.audio_visual_lm import EarsightForConditionalGeneration
 from earsight.model.configuration import EarsightConfig
+from earsight.model.media_inputs import reads_question
 from earsight.model.processor import EarsightProcessor
 
+Model = EarsightForConditionalGeneration
 
-def build_untrained(parts: Path, system: str = "starter", seed: int = 0) -> EarsightForConditionalGeneration:
-    """A system with its pretrained parts and a fresh connector, in evaluation mode, nothing trainable yet.
+
+def build_untrained(parts: Path, system: str = "starter", seed: int = 0) -> Model:
+    """A system of the starter's real parts with a fresh connector, in evaluation mode, nothing trainable yet.
 
     Args:
         parts: folder made by `earsight.checkpoints.parts.fetch`.
+        system: "starter", or another system's "starter" variant.
         seed: for the connector's initial weights.
     """
-    text_config = AutoConfig.from_pretrained(parts / "llm")
-    model = _with_random_weights(system, text_config, seed)
+    text_config = AutoConfig.from_pretrained(parts / "llm").to_dict()
+    model = build_random(system, text_config=text_config, seed=seed)
     state = load_file(parts / "llm" / "model.safetensors")
     # The file holds tied weights once.
     state.setdefault("lm_head.weight", state["model.embed_tokens.weight"])
     model.language_model.to(torch.bfloat16).load_state_dict(state)
     model.language_model.tie_weights()
-    audio = model.encoders["audio"]
-    speech = load_file(parts / "speech" / "model.safetensors")
-    audio.load_state_dict(published_state(speech, model.description.encoders["audio"]))
-    model.encoders["vision"].load_state_dict(load_file(parts / "vision" / "model.safetensors"))
+    for name, part in model.description.encoders.items():
+        if part.sense == "sound":
+            speech = load_file(parts / "speech" / "model.safetensors")
+            model.encoders[name].load_state_dict(published_state(speech, part))
+        else:
+            model.encoders[name].load_state_dict(load_file(parts / "vision" / "model.safetensors"))
     return model.eval().requires_grad_(False)
 
 
 def build_processor(parts: Path, system: str = "starter") -> EarsightProcessor:
-    """The processor that belongs to a system made of these parts."""
+    """The processor that belongs to a system made of the starter's parts."""
     from transformers import AutoTokenizer
 
-    return _processor(system, AutoTokenizer.from_pretrained(parts / "llm"))
+    context = AutoConfig.from_pretrained(parts / "llm").max_position_embeddings
+    return processor_for(system, AutoTokenizer.from_pretrained(parts / "llm"), context_tokens=context)
 
 
-def build_tiny(system: str = "starter", seed: int = 0) -> tuple[EarsightForConditionalGeneration, EarsightProcessor]:
-    """The tiny variant of a system with random weights and a tokeniser of bytes: nothing is downloaded."""
-    from transformers import LlamaConfig
+def build_tiny(
+    system: str = "starter", seed: int = 0, values: Mapping[str, Any] | None = None
+) -> tuple[Model, EarsightProcessor]:
+    """A tiny variant with random weights and a tokeniser of bytes: nothing is downloaded.
 
-    name = f"{system}/tiny"
-    processor = _processor(name, _byte_tokenizer())
-    text_config = LlamaConfig(
-        vocab_size=len(processor.tokenizer) - 1,  # without the placeholder
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        tie_word_embeddings=True,
-        bos_token_id=1,
-        eos_token_id=2,
-        pad_token_id=2,
-    )
-    return _with_random_weights(name, text_config, seed).eval().requires_grad_(False), processor
+    Args:
+        system: "salmonn" for "salmonn/tiny", or another variant by its full name.
+        values: overrides, nested as `earsight.systems.overrides` makes them.
+    """
+    name = system if "/" in system else f"{system}/tiny"
+    described = systems.get(name, values)
+    vocabulary = _byte_tokenizer().backend_tokenizer.to_str() if reads_question(described) else None
+    model = build_random(name, values, seed=seed)
+    context = model.config.get_text_config().max_position_embeddings
+    processor = processor_for(name, _byte_tokenizer(), values, vocabulary, context)
+    return model.eval().requires_grad_(False), processor
 
 
-def _with_random_weights(system: str, text_config: Any, seed: int) -> EarsightForConditionalGeneration:
+def build_random(
+    system: str,
+    values: Mapping[str, Any] | None = None,
+    text_config: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    with_lora: bool = False,
+    meta: bool = False,
+) -> Model:
+    """A system with random weights; on the meta device it has sizes but no memory."""
     torch.manual_seed(seed)
+    described = systems.get(system, values)
+    settings = dict(text_config or described.language_model)
     config = EarsightConfig(
-        system=system.partition("/")[0],
-        values=systems.get(system).values(),
-        text_config=text_config.to_dict(),
-        media_token_id=text_config.vocab_size,
+        system=system,
+        values=described.values(),
+        text_config=settings,
+        media_token_id=settings["vocab_size"],
+        unmerged_lora=with_lora and bool(described.lora),
     )
-    model = EarsightForConditionalGeneration(config)
+    with torch.device("meta") if meta else nullcontext():
+        model = EarsightForConditionalGeneration(config)
+    text = config.get_text_config()
     model.generation_config.update(
-        eos_token_id=text_config.eos_token_id, pad_token_id=text_config.pad_token_id, do_sample=False
+        bos_token_id=text.bos_token_id, eos_token_id=text.eos_token_id, pad_token_id=text.pad_token_id, do_sample=False
     )
     return model
 
 
-def _processor(system: str, tokenizer: Any) -> EarsightProcessor:
-    from transformers import WhisperFeatureExtractor
-
-    described = systems.get(system)
-    audio = described.encoders["audio"]
-    extractor = WhisperFeatureExtractor(feature_size=audio.n_mels, chunk_length=round(audio.chunk_seconds))
-    return EarsightProcessor(extractor, tokenizer, system=system.partition("/")[0], values=described.values())
+def processor_for(
+    system: str,
+    tokenizer: Any,
+    values: Mapping[str, Any] | None = None,
+    question_vocabulary: str | None = None,
+    context_tokens: int | None = None,
+) -> EarsightProcessor:
+    """The processor of a system with a tokeniser."""
+    return EarsightProcessor(
+        tokenizer,
+        system=system,
+        values=systems.get(system, values).values(),
+        question_vocabulary=question_vocabulary,
+        context_tokens=context_tokens,
+    )
 
 
 def _byte_tokenizer() -> Any:

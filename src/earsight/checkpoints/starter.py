@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 
 TRAINED = Path(__file__).parent / "starter"  # connector.safetensors, lora.safetensors, README.md (the model card)
 
+SMALL = 1_000_000_000  # parameters
+FORMAT = "2"  # raise when the assembled folder's layout changes
+
 
 def starter_folder() -> Path:
     """Where the assembled starter of these parts and these trained weights lives, whether or not it is there yet."""
-    digest = hashlib.sha256(parts_folder().name.encode())
+    digest = hashlib.sha256((FORMAT + parts_folder().name).encode())
     for name in ("connector.safetensors", "lora.safetensors"):
         file = TRAINED / name
         if not file.is_file():
@@ -56,43 +59,59 @@ def starter_path(source: str | None = None, progress: Progress | None = None) ->
 
 
 def assemble(parts: Path, trained: Path, target: Path) -> None:
-    """Write one checkpoint: parts, connector, and the LoRA added to the language model's weights."""
+    """Write one checkpoint: parts, connector, and the LoRA, unmerged, so that its scale can be chosen."""
     from transformers.utils.logging import disable_progress_bar
 
     from earsight.checkpoints.build import build_processor, build_untrained
-    from earsight.checkpoints.trained_weights import merge_lora
+    from earsight.checkpoints.trained_weights import add_lora, load_trained
 
     disable_progress_bar()  # the caller has its own
     model = build_untrained(parts)
-    merge_lora(model, trained)
+    add_lora(model)
+    load_trained(model, trained)
     model.save_pretrained(target)
     build_processor(parts).save_pretrained(target)
     shutil.copyfile(trained / "README.md", target / "README.md")
 
 
-def load(progress: Progress | None = None, dtype: str = "auto") -> "Assistant":
+def load(progress: Progress | None = None, **options: str | None) -> "Assistant":
     """The starter, ready to be asked.
 
     Args:
-        dtype: of the language model: "auto" (bfloat16 where the processor computes in it, else float32), or its name.
+        options: of `load_folder`; dtype "auto" is bfloat16 where the processor computes in it, else float32.
     """
-    folder = starter_path(progress=progress)
-    return load_folder(folder, dtype)
+    return load_folder(starter_path(progress=progress), **options)  # type: ignore[arg-type]
 
 
-def load_folder(folder: Path, dtype: str = "auto") -> "Assistant":
-    """Any Earsight checkpoint folder, ready to be asked."""
+def load_folder(
+    folder: Path, dtype: str = "auto", quantization: str | None = None, device_map: str | None = None
+) -> "Assistant":
+    """Any Earsight checkpoint folder, ready to be asked.
+
+    Args:
+        dtype: of the language model: "auto" or a name such as "bfloat16".
+        quantization: "8bit" or "4bit": the language model's weights by bitsandbytes (extra `quantize`).
+        device_map: "auto" spreads a model over GPUs, memory and disk (accelerate); None: one device.
+
+    Raises:
+        EarsightError: an unknown dtype or quantization, or bitsandbytes is not installed.
+    """
     import torch
     from transformers import AutoModelForMultimodalLM, AutoProcessor
     from transformers.utils.logging import disable_progress_bar
 
-    from earsight.model import register
+    from earsight.checkpoints.precision import loading_options
+    from earsight.model import lora, register
     from earsight.model.assistant import Assistant
-    from earsight.model.precision import native_dtype
 
     logging.getLogger("transformers").setLevel(logging.ERROR)
     disable_progress_bar()
     register()
-    chosen = native_dtype() if dtype == "auto" else getattr(torch, dtype)
-    model = AutoModelForMultimodalLM.from_pretrained(folder, dtype=chosen)
+    options = loading_options(dtype, quantization, device_map)
+    model = AutoModelForMultimodalLM.from_pretrained(folder, **options)
+    if torch.cuda.is_available() and not device_map and not quantization:
+        model = model.to("cuda")
+    # Where every millisecond counts and the weights are small, the LoRA is added to them; a GPU does not notice it.
+    if model.device.type == "cpu" and not quantization and model.num_parameters() < SMALL:
+        lora.merge(model)
     return Assistant(model, AutoProcessor.from_pretrained(folder))

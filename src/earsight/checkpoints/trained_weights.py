@@ -7,6 +7,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from earsight.errors import PartsError
+from earsight.model import lora
 from earsight.model.audio_visual_lm import EarsightForConditionalGeneration
 
 CONNECTOR, LORA = "connector.safetensors", "lora.safetensors"
@@ -14,13 +15,12 @@ CONNECTOR, LORA = "connector.safetensors", "lora.safetensors"
 
 def add_lora(model: EarsightForConditionalGeneration) -> None:
     """Put the system's LoRA on the language model and make it and the connector trainable."""
-    from peft import LoraConfig
-
     model.requires_grad_(False)
-    model.add_adapter(LoraConfig(**dict(model.description.lora)))
+    lora.add(model)
     model.connector.requires_grad_(True)
     for name, value in model.named_parameters():
         if ".lora_" in name:  # trained in full precision, whatever the language model is held in
+            value.requires_grad_(True)
             value.data = value.data.float()
 
 
@@ -42,22 +42,6 @@ def load_trained(model: EarsightForConditionalGeneration, folder: Path) -> None:
     """Read both files into a model that has its LoRA; every tensor must find its place."""
     lora = {name.replace(".weight", ".default.weight"): value for name, value in load_file(folder / LORA).items()}
     _load_whole(model, {**load_file(folder / CONNECTOR), **lora})
-
-
-def merge_lora(model: EarsightForConditionalGeneration, folder: Path) -> None:
-    """Add the LoRA's product to the weights it adapts, in float32: as fast at run time as the bare language model."""
-    lora = load_file(folder / LORA)
-    settings = model.description.lora
-    scale = settings["lora_alpha"] / settings["r"]
-    weights = dict(model.named_parameters())
-    for name, down in lora.items():
-        if ".lora_A." not in name:
-            continue
-        up = lora[name.replace(".lora_A.", ".lora_B.")]
-        weight = weights[name.replace(".lora_A.weight", ".weight")]
-        with torch.no_grad():
-            weight.copy_((weight.float() + scale * up.float() @ down.float()).to(weight.dtype))
-    _load_whole(model, load_file(folder / CONNECTOR))
 
 
 def _load_whole(model: EarsightForConditionalGeneration, tensors: dict[str, Tensor]) -> None:

@@ -9,16 +9,19 @@ Sun et al., "video-SALMONN", ICML 2024, sections 3.1 and 3.2, equations 1 and 2.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from earsight.connectors.windows import n_windows, split_windows
-from earsight.types import Features, SoftTokens
+from earsight.connectors.windows import n_steps, n_windows, split_windows
+from earsight.types import Extent, Features, SoftTokens
 
 
 @dataclass(frozen=True)
 class SynchronisedQFormerConfig:
+    counts_by_clock: ClassVar[bool] = True  # tokens follow from the medium's duration, whatever its streams hold
+
     streams: tuple[str, ...] = ("vision", "speech", "sound")
     step_seconds: float = 1.0  # one frame and ten pooled frames of sound
     positions: int = 10  # in a step
@@ -33,8 +36,9 @@ class SynchronisedQFormerConfig:
     def steps_per_window(self) -> int:
         return round(self.window_seconds / self.step_seconds)
 
-    def n_soft_tokens(self, steps: int) -> int:
-        """How many soft tokens a medium of so many steps becomes. The processor writes as many placeholders."""
+    def n_soft_tokens(self, extent: Extent) -> int:
+        """How many soft tokens a medium becomes; one without anything still is one step long."""
+        steps = n_steps(extent.milliseconds / 1000, self.step_seconds)
         return n_windows(steps, self.steps_per_window) * self.n_queries
 
     def build(self, dims: Mapping[str, int], llm_dim: int) -> "SynchronisedQFormer":
@@ -73,12 +77,17 @@ class SynchronisedQFormer(nn.Module):
         # Soft tokens leave with the spread of the language model's own embeddings, not with that of a LayerNorm.
         self.scale = nn.Parameter(torch.tensor(0.1))
 
-    def forward(self, features: Mapping[str, Features], steps: Tensor) -> SoftTokens:
-        """{stream: (n_media, steps, positions, dim)}, steps (n_media,) -> (n_media, n_windows * n_queries, llm_dim).
+    def forward(
+        self, features: Mapping[str, Features], milliseconds: Tensor, encoders: nn.ModuleDict | None = None
+    ) -> SoftTokens:
+        """{stream: (n_media, steps, positions, dim) or (n_media, time, dim)} -> (n_media, n_tokens, llm_dim).
 
-        A feature's mask is (n_media, steps, positions); hidden or missing positions are zero after the map.
+        Sound comes at `positions` frames a step. Hidden or missing positions are zero after the map.
         """
         config = self.config
+        steps = torch.tensor(
+            [n_steps(int(one) / 1000, config.step_seconds) for one in milliseconds], device=milliseconds.device
+        )
         joined, valid = self._join(features, (len(steps), int(steps.max())))
         windows = split_windows(joined, config.steps_per_window)  # (n_media, n_windows, window, hidden)
         masks = split_windows(valid, config.steps_per_window)  # (n_media, n_windows, window)
@@ -96,9 +105,24 @@ class SynchronisedQFormer(nn.Module):
         joined = self.query_tokens.new_zeros(*shape, self.config.positions, self.config.hidden)
         valid = torch.zeros(joined.shape[:3], dtype=torch.bool, device=joined.device)
         for name, given in features.items():
-            joined = joined + self.join[name](self.norms[name](given.values)) * given.mask.unsqueeze(-1)
-            valid = valid | given.mask
+            values, mask = self._in_steps(given, shape[1])
+            joined = joined + self.join[name](self.norms[name](values)) * mask.unsqueeze(-1)
+            valid = valid | mask
         return joined, valid
+
+    def _in_steps(self, given: Features, steps: int) -> tuple[Tensor, Tensor]:
+        """One stream over exactly so many steps: (n_media, steps, positions, dim) and its mask, the rest zero."""
+        positions = self.config.positions
+        values, mask, has_positions = given.values, given.mask, given.values.ndim == 4
+        short = steps * (1 if has_positions else positions) - values.shape[1]
+        if short > 0:
+            values = torch.cat([values, values.new_zeros(len(values), short, *values.shape[2:])], dim=1)
+            mask = torch.cat([mask, mask.new_zeros(len(mask), short)], dim=1)
+        elif short < 0:
+            values, mask = values[:, :short], mask[:, :short]
+        if has_positions:
+            return values, mask.unsqueeze(-1).expand(values.shape[:3])
+        return values.unflatten(1, (-1, positions)), mask.unflatten(1, (-1, positions))
 
     def _read(self, windows: Tensor, valid: Tensor) -> Tensor:
         """(n, window, hidden), (n, window) -> (n, n_queries, llm_dim)."""

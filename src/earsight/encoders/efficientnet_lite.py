@@ -3,11 +3,16 @@
 Module names are those of the published PyTorch state dicts, so these load without renaming.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from earsight.types import Features
 
 # (repeats, kernel, stride, expansion, output width) of EfficientNet-B0's seven stages
 STAGES = (
@@ -24,6 +29,9 @@ STEM_DIM, HEAD_DIM = 32, 1280  # not scaled in the Lite family
 
 @dataclass(frozen=True)
 class EfficientNetLiteConfig:
+    sense: ClassVar[str] = "picture"
+    rate_hz: ClassVar[float] = 0.0
+
     width: float = 1.1
     depth: float = 1.2
     image_size: int = 260
@@ -34,9 +42,14 @@ class EfficientNetLiteConfig:
         return {"vision": HEAD_DIM}
 
     @property
-    def n_tokens(self) -> int:
+    def positions(self) -> int:
         """Tokens a frame."""
         return self.grid * self.grid + 1
+
+    def prepare(self, frames: Sequence[np.ndarray]) -> dict[str, Tensor]:
+        """Frames (height, width, 3) uint8 -> (n_frames, 3, size, size), as EfficientNet-Lite was trained on."""
+        sized = torch.stack([_sized(frame, self.image_size) for frame in frames])
+        return {"values": (sized.float() - 127.0) / 128.0, "lengths": torch.ones(len(frames), dtype=torch.long)}
 
     def build(self) -> "EfficientNetLite":
         return EfficientNetLite(self)
@@ -52,9 +65,14 @@ class EfficientNetLite(nn.Module):
         self._conv_head = _Conv(_scaled_width(STAGES[-1][4], config.width), HEAD_DIM, 1)
         self._bn1 = _norm(HEAD_DIM)
 
-    def forward(self, pixel_values: Tensor) -> Tensor:
-        """(n_frames, 3, size, size) in about [-1, 1] -> (n_frames, grid * grid + 1, 1280)."""
-        hidden = pixel_values.to(self._conv_stem.weight.dtype).contiguous(memory_format=torch.channels_last)
+    def forward(self, values: Tensor, lengths: Tensor) -> dict[str, Features]:
+        """(n_frames, 3, size, size) in about [-1, 1] -> {"vision": (n_frames, 1, grid * grid + 1, 1280)}."""
+        tokens = self.tokens(values)
+        return {"vision": Features(tokens.unsqueeze(1), (lengths > 0).unsqueeze(1), 0.0)}
+
+    def tokens(self, values: Tensor) -> Tensor:
+        """(n_frames, 3, size, size) -> (n_frames, grid * grid + 1, 1280), the mean of the map first."""
+        hidden = values.to(self._conv_stem.weight.dtype).contiguous(memory_format=torch.channels_last)
         hidden = functional.relu6(self._bn0(self._conv_stem(hidden)))
         for block in self._blocks:
             hidden = block(hidden)
@@ -64,9 +82,12 @@ class EfficientNetLite(nn.Module):
         return torch.cat([whole, cells], dim=2).transpose(1, 2)
 
 
-def normalise(frames: Tensor) -> Tensor:
-    """(..., 3, height, width) uint8 -> float32 as EfficientNet-Lite was trained on: (x - 127) / 128."""
-    return (frames.float() - 127.0) / 128.0
+def _sized(frame: np.ndarray, size: int) -> Tensor:
+    """(height, width, 3) uint8 -> (3, size, size) uint8; a frame decoded at the right size is left alone."""
+    pixels = torch.from_numpy(np.require(frame, requirements=("C", "W"))).permute(2, 0, 1)
+    if pixels.shape[1:] == (size, size):
+        return pixels
+    return functional.interpolate(pixels[None], (size, size), mode="bicubic", antialias=True)[0]
 
 
 class _Conv(nn.Conv2d):

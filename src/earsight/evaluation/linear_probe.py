@@ -29,7 +29,7 @@ def pooled(item: Item, view: int, features: Mapping[str, Tensor]) -> Tensor:
     name = view_name(item, view)
     if f"{name}/vision" in features:
         return features[f"{name}/vision"].float().mean(0)
-    heard = features[f"{name}/sound"].float()[features[f"{name}/mask"]]
+    heard = features[f"{name}/sound"].float()
     return torch.cat([heard.mean(0), heard.std(0, unbiased=False)])
 
 
@@ -57,7 +57,7 @@ def probe(
 
 
 def main() -> None:
-    from earsight.checkpoints.build import build_processor, build_untrained
+    from earsight.checkpoints.build import build_untrained
     from earsight.checkpoints.parts import fetch
     from earsight.data.prototypes import prototype_features, prototype_items
     from earsight.data.starter_corpus import build
@@ -69,14 +69,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="file for the scores, JSON")
     given = parser.parse_args()
     parts = fetch(progress=report)
-    model, processor = build_untrained(parts), build_processor(parts)
+    model = build_untrained(parts)
     corpus = build(source_dir=given.corpus_from)
-    features = view_features(model, processor, corpus, RECIPE, "train", augmented=True)
+    features = view_features(model, corpus, RECIPE, "train", augmented=True)
     pictures, sounds = corpus.of("picture", "train"), corpus.of("sound", "train")
     prototypes = prototype_items(item for item in (*corpus.pictures, *corpus.sounds) if item.split != "train")
     head = load_file(parts / "vision" / "classifier.safetensors")["weight"]
     features |= prototype_features(prototypes, head, pictures, features, RECIPE.picture_views, RECIPE.seed)
-    features |= view_features(model, processor, corpus, RECIPE, given.split, augmented=False)
+    features |= view_features(model, corpus, RECIPE, given.split, augmented=False)
     seen, heard = corpus.of("picture", given.split), corpus.of("sound", given.split)
     torch.manual_seed(0)
     scores = [

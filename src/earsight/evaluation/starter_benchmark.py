@@ -195,8 +195,9 @@ def main() -> None:
     from earsight.checkpoints.build import build_processor, build_untrained
     from earsight.checkpoints.parts import fetch
     from earsight.checkpoints.starter import TRAINED
-    from earsight.checkpoints.trained_weights import merge_lora
+    from earsight.checkpoints.trained_weights import add_lora, load_trained
     from earsight.data.starter_corpus import build
+    from earsight.model.lora import merge
     from earsight.recipes.starter import RECIPE, report, view_features
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -208,8 +209,10 @@ def main() -> None:
     parts = fetch(progress=report)
     model, processor = build_untrained(parts), build_processor(parts)
     corpus = build(source_dir=given.corpus_from)
-    features = view_features(model, processor, corpus, RECIPE, given.split, augmented=False)
-    merge_lora(model, given.weights)
+    features = view_features(model, corpus, RECIPE, given.split, augmented=False)
+    add_lora(model)
+    load_trained(model, given.weights)
+    merge(model)
     torch.manual_seed(0)
     scores, replies = run(answerer(model, FeatureCollator(processor, features, answers=False)), corpus, given.split)
     print(table(scores))

@@ -5,6 +5,7 @@ from math import ceil
 
 from earsight.errors import MediaError
 
+_SECOND_END = 1e-3  # seconds before the next second: the frame shown then is the last of this one
 _TIME_SLACK = 1e-6  # seconds; floating-point noise must not add a frame at the very end of a span
 
 
@@ -18,6 +19,7 @@ class Sampling:
     sample_rate_hz: int = 16_000
     max_seconds: float | None = None  # the rest of a longer clip is not looked at, with a note
     n_frames: int | None = None  # this many, spread evenly, instead of frames_per_second; max_frames does not apply
+    second_ends: bool = False  # the first and the last frame of each second (as video-SALMONN's code samples 2 Hz)
     tolerance_seconds: float = 0.0  # how far from a wanted moment a keyframe may be to be taken instead; 0 is exact
 
     def __post_init__(self) -> None:
@@ -42,6 +44,8 @@ class Sampling:
         span = max(last_seconds - first_seconds, 0.0)
         if self.n_frames is not None:
             return [first_seconds + i * span / self.n_frames for i in range(self.n_frames)], ""
+        if self.second_ends:
+            return self._second_ends(first_seconds, span)
         asked = max(ceil((span - _TIME_SLACK) * self.frames_per_second), 1)
         if asked <= self.max_frames:
             return [first_seconds + i / self.frames_per_second for i in range(asked)], ""
@@ -50,3 +54,13 @@ class Sampling:
             f"{self.max_frames} were spread over {span:.1f} s."
         )
         return [first_seconds + i * span / self.max_frames for i in range(self.max_frames)], note
+
+    def _second_ends(self, first_seconds: float, span: float) -> tuple[list[float], str]:
+        """The first and last frame of each second; whole seconds are thinned where there are too many."""
+        seconds = max(ceil(span - _TIME_SLACK), 1)
+        kept = min(seconds, max(self.max_frames // 2, 1))
+        note = ""
+        if kept < seconds:
+            note = f"{2 * seconds} frames are more than the limit of {self.max_frames}; {kept} seconds were looked at."
+        begins = [first_seconds + (i * seconds // kept) for i in range(kept)]
+        return [moment for begin in begins for moment in (begin, begin + 1 - _SECOND_END)], note

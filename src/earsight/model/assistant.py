@@ -13,8 +13,10 @@ from torch import Tensor
 from transformers import DynamicCache, TextStreamer
 
 from earsight.errors import PromptError
-from earsight.model.audio_visual_lm import MEDIA_INPUTS, EarsightForConditionalGeneration
+from earsight.model import lora
+from earsight.model.audio_visual_lm import EarsightForConditionalGeneration
 from earsight.model.evidence import weigh
+from earsight.model.media_inputs import lay_out, media_tensors
 from earsight.model.processor import EarsightProcessor
 from earsight.types import Answer, AudioPolicy, Clip, Features, SoftTokens
 
@@ -36,6 +38,7 @@ class Assistant:
         start_seconds: float | None = None,
         end_seconds: float | None = None,
         max_new_tokens: int = 64,
+        lora_scale: float = 1.0,
         explain: bool = False,
         on_text: OnText | None = None,
     ) -> Answer:
@@ -44,6 +47,7 @@ class Assistant:
         Args:
             source: a path, URL, bytes, data URI, array, image, or an already decoded `Clip`.
             audio: "auto", "require" (no audible sound is an error) or "ignore".
+            lora_scale: how much the LoRA counts: 1 as trained, less for SALMONN's discount (section 4.2).
             explain: also score the answer without its sound and without its picture.
             on_text: called with each new piece of text.
 
@@ -52,7 +56,9 @@ class Assistant:
         """
         self._check(question, max_new_tokens)  # before anything is decoded
         chat = self.chat(source, audio=audio, start_seconds=start_seconds, end_seconds=end_seconds)
-        return chat.ask(question, max_new_tokens=max_new_tokens, explain=explain, on_text=on_text)
+        return chat.ask(
+            question, max_new_tokens=max_new_tokens, lora_scale=lora_scale, explain=explain, on_text=on_text
+        )
 
     def chat(
         self,
@@ -87,18 +93,18 @@ class Chat:
         self.assistant, self.audio = assistant, audio
         self.setup: dict[str, float] = {}  # seconds spent once, told with the first answer
         self.began = time.perf_counter()
+        model, system = assistant.model, assistant.processor.description
         with timed(self.setup, "decode"):
-            self.clip = self._decode(source, start_seconds, end_seconds)
+            decoded = self._decode(source, start_seconds, end_seconds)
         with timed(self.setup, "prepare"):
-            self.inputs = assistant.processor(text="<|video|>", videos=[self.clip])
-        model = assistant.model
-        media = {name: self.inputs.get(name) for name in MEDIA_INPUTS}
-        self.steps, sound_mask = media.pop("media_steps"), media.pop("sound_mask")
+            self.laid = lay_out(decoded, system)
+            media = {name: value.to(model.device) for name, value in media_tensors([self.laid], system).items()}
+        self.clip = self.laid.clip
+        self.milliseconds = media["media_milliseconds"]
         with timed(self.setup, "encode"):
-            self.features: dict[str, Features] = model.encode(self.steps, sound_mask, **media)
-        with timed(self.setup, "connect"), torch.no_grad():
-            self.soft_tokens: SoftTokens = model.connect(self.features, self.steps)
-        self.cache, self.cached_ids = DynamicCache(), torch.zeros(1, 0, dtype=torch.long)
+            self.features: dict[str, Features] = model.encode(media)
+        self.soft_tokens: SoftTokens | None = None  # connected at the first question: some systems read it
+        self.cache, self.cached_ids, self.lora_scale = DynamicCache(), torch.zeros(1, 0, dtype=torch.long), 1.0
 
     def _decode(self, source: Any, start_seconds: float | None, end_seconds: float | None) -> Clip:
         if isinstance(source, Clip):
@@ -109,22 +115,39 @@ class Chat:
         return load_clip(source, sampling, audio=self.audio, start_seconds=start_seconds, end_seconds=end_seconds)
 
     def ask(
-        self, question: str, *, max_new_tokens: int = 64, explain: bool = False, on_text: OnText | None = None
+        self,
+        question: str,
+        *,
+        max_new_tokens: int = 64,
+        lora_scale: float = 1.0,
+        explain: bool = False,
+        on_text: OnText | None = None,
     ) -> Answer:
-        """Answer a question. The clip's tokens stay in the language model's cache: only new words are computed."""
+        """Answer a question. The clip's tokens stay in the language model's cache: only new words are computed.
+
+        Where an encoder reads the question, its features are made once but read anew for each question.
+        """
         self.assistant._check(question, max_new_tokens)
         timings, self.setup = self.setup, {}
         began, self.began = self.began if timings else time.perf_counter(), 0.0
+        self._set_lora_scale(lora_scale)
         ids = self._prompt(question)
+        asked = self._asked(question)
+        if self.soft_tokens is None or asked:
+            with timed(timings, "connect"), torch.no_grad():
+                self.soft_tokens = self.assistant.model.connect(self.features, self.milliseconds, **asked)
+            self._forget()
         self._keep_common_prefix(ids)
         clock = _Streamer(self.assistant.processor.tokenizer, on_text)
         with timed(timings, "generate"):
             generated = self._generate(ids, max_new_tokens, clock)
-        timings["first_token"] = clock.first - began
+        timings["first_token"] = (clock.first or time.perf_counter()) - began
         timings["total"] = time.perf_counter() - began
         reply = generated[0, ids.shape[1] :]
         text = self.assistant.processor.tokenizer.decode(reply, skip_special_tokens=True).strip()
-        evidence = weigh(self.assistant.model, ids, reply, self.features, self.steps) if explain else None
+        evidence = None
+        if explain:
+            evidence = weigh(self.assistant.model, ids, reply, self.features, self.milliseconds, asked)
         return Answer(
             text=text,
             question=question,
@@ -143,28 +166,44 @@ class Chat:
         """Token ids of the clip's slot and a question, (1, length)."""
         processor = self.assistant.processor
         content = [{"type": "video", "video": self.clip}, {"type": "text", "text": question}]
-        return processor.prompt_ids([{"role": "user", "content": content}], self.clip)
+        ids = processor.prompt_ids([{"role": "user", "content": content}], self.laid)
+        return ids.to(self.assistant.model.device)
+
+    def _asked(self, question: str) -> dict[str, Tensor]:
+        """The question as encoders read it; empty where none does."""
+        device = self.assistant.model.device
+        return {name: ids.to(device) for name, ids in self.assistant.processor.question_ids([question]).items()}
+
+    def _set_lora_scale(self, scale: float) -> None:
+        lora.set_scale(self.assistant.model, scale)
+        if scale != self.lora_scale:  # what was computed with another scale is of no use
+            self._forget()
+            self.lora_scale = scale
+
+    def _forget(self) -> None:
+        self.cache, self.cached_ids = DynamicCache(), torch.zeros(1, 0, dtype=torch.long)
 
     def _keep_common_prefix(self, ids: Tensor) -> None:
         """Cut the cache back to what it shares with the new prompt, always leaving a token to compute."""
         most = min(self.cached_ids.shape[1], ids.shape[1] - 1)
-        differing = (self.cached_ids[0, :most] != ids[0, :most]).nonzero()
+        differing = (self.cached_ids[0, :most].to(ids.device) != ids[0, :most]).nonzero()
         kept = int(differing[0]) if len(differing) else most
         if surplus := self.cache.get_seq_length() - kept:
             self.cache.crop(-surplus)
 
     def _generate(self, ids: Tensor, max_new_tokens: int, streamer: TextStreamer) -> Tensor:
-        model = self.assistant.model
-        soft, mask = self.soft_tokens.values, self.soft_tokens.mask
-        generated = model.generate(
+        assert self.soft_tokens is not None
+        settings = dict(self.assistant.processor.description.generation) | {"max_new_tokens": max_new_tokens}
+        if settings.get("num_beams", 1) > 1:  # beams neither stream nor share a cache with the next question
+            self._forget()
+        else:
+            settings |= {"streamer": streamer, "past_key_values": self.cache}
+        generated = self.assistant.model.generate(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
-            soft_tokens=soft,
-            soft_token_mask=mask,
-            past_key_values=self.cache,
-            max_new_tokens=max_new_tokens,
-            do_sample=False,
-            streamer=streamer,
+            soft_tokens=self.soft_tokens.values,
+            soft_token_mask=self.soft_tokens.mask,
+            **settings,
         )
         self.cached_ids = generated[:, : self.cache.get_seq_length()]
         return generated

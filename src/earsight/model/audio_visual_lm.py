@@ -1,7 +1,7 @@
 """Encoders, a connector, a language model: the one model class of all systems.
 
-encode   pixel_values, log_mel -> features of each stream on the media's time grid     (frozen)
-connect  features -> soft tokens                                                       (trained)
+encode   frames and pieces of sound -> features of each stream on its medium's time axis   (frozen)
+connect  features (and the question) -> soft tokens                                        (trained)
 splice   soft tokens replace the embeddings of the placeholder ids
 generate Transformers' own
 """
@@ -15,20 +15,10 @@ from transformers import AutoModelForCausalLM, Cache, GenerationMixin, PreTraine
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from earsight.connectors.windows import place_on_steps
+from earsight.model import lora
 from earsight.model.configuration import EarsightConfig
+from earsight.model.media_inputs import feature_names, input_names, reads_question
 from earsight.types import Features, SoftTokens
-
-MEDIA_INPUTS = (
-    "pixel_values",  # (n_frames, 3, size, size) float, frames of all media one after the other
-    "frame_medium",  # (n_frames,) which medium a frame belongs to, in the order of their slots
-    "frame_step",  # (n_frames,) which step of its time grid
-    "log_mel",  # (n_chunks, n_mels, time)
-    "chunk_medium",  # (n_chunks,)
-    "chunk_step",  # (n_chunks,) the step at which the chunk begins
-    "sound_mask",  # (n_media, steps, positions) bool, where there is sound
-    "media_steps",  # (n_media,) length of each medium in steps
-)
-FEATURE_INPUTS = ("vision_features", "vision_mask", "speech_features", "sound_features")  # encoded beforehand
 
 
 class EarsightForConditionalGeneration(PreTrainedModel, GenerationMixin):
@@ -38,22 +28,23 @@ class EarsightForConditionalGeneration(PreTrainedModel, GenerationMixin):
     base_model_prefix = ""
     main_input_name = "input_ids"
     input_modalities = ("text", "image", "audio", "video")
+    supports_gradient_checkpointing = True
     _supports_sdpa = True
     _supports_cache_class = True
     _no_split_modules = ["LlamaDecoderLayer"]
-    # Frozen encoders and the connector are small: they keep full precision when the language model is in bfloat16.
-    _keep_in_fp32_modules = ["encoders", "connector"]
-    _keep_in_fp32_modules_strict = ["encoders", "connector"]
-    _tied_weights_keys = {"language_model.lm_head.weight": "language_model.model.embed_tokens.weight"}
 
     def __init__(self, config: EarsightConfig) -> None:
         super().__init__(config)
-        self.description = config.description
-        parts = self.description.encoders
-        self.encoders = nn.ModuleDict({name: part.build() for name, part in parts.items()})
-        dims = {stream: dim for part in parts.values() for stream, dim in part.dims.items()}
+        self.description = described = config.description
+        self.media_inputs, self.feature_inputs = input_names(described), feature_names(described)
+        self.reads_question = reads_question(described)
+        self.encoders = nn.ModuleDict({name: part.build() for name, part in described.encoders.items()})
         self.language_model = AutoModelForCausalLM.from_config(config.text_config)
-        self.connector = self.description.connector.build(dims, config.get_text_config().hidden_size)
+        self.connector = described.connector.build(described.streams, config.get_text_config().hidden_size)
+        if config.unmerged_lora:
+            lora.add(self)
+        if described.float32_encoders:
+            self._keep_in_fp32_modules_strict = ["encoders", "connector"]
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -68,37 +59,78 @@ class EarsightForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def get_output_embeddings(self) -> nn.Module:
         return self.language_model.get_output_embeddings()
 
+    def save_pretrained(self, save_directory: Any, **kwargs: Any) -> None:
+        """As Transformers'; a LoRA that was merged for speed is taken apart first, so that nothing is lost."""
+        lora.unmerge(self)
+        super().save_pretrained(save_directory, **kwargs)
+
     @torch.no_grad()
-    def encode(self, media_steps: Tensor, sound_mask: Tensor, **media: Any) -> dict[str, Features]:
-        """Run the frozen encoders: MEDIA_INPUTS -> {stream: (n_media, steps, positions, dim)}."""
-        connector = self.description.connector
-        shape = (len(media_steps), int(media_steps.max()))
-        rate = connector.positions / connector.step_seconds
+    def encode(self, media: Mapping[str, Any]) -> dict[str, Features]:
+        """Run the frozen encoders: media inputs -> {stream: (n_media, time, ..., dim)}."""
+        n_media = len(media["media_milliseconds"])
         features: dict[str, Features] = {}
-        if (pixels := media.get("pixel_values")) is not None and len(pixels):
-            tokens = self.encoders["vision"](pixels)  # (n_frames, positions, dim)
-            values, mask = place_on_steps(tokens, media["frame_medium"], media["frame_step"], shape)
-            features["vision"] = Features(values, mask[..., None].expand(values.shape[:3]), 1 / connector.step_seconds)
-        if (log_mel := media.get("log_mel")) is not None and len(log_mel):
-            for stream, values in self.encoders["audio"](log_mel).items():
-                grid = self._chunks_on_steps(values, media["chunk_medium"], media["chunk_step"], shape)
-                features[stream] = Features(grid * sound_mask.unsqueeze(-1), sound_mask, rate)
+        for name, encoder in self.encoders.items():
+            values = media.get(f"{name}_values")
+            if values is None or not len(values):
+                continue
+            place = (media[f"{name}_medium"], media[f"{name}_at"], media.get(f"{name}_hold"), n_media)
+            for stream, rows in encoder(values, media[f"{name}_lengths"]).items():
+                rate = rows.rate_hz or self._picture_rate(name)
+                features[stream] = Features(*_on_media(rows, *place), rate)
+        return self._after_sound_begins(features, media["sound_from"])
+
+    def _picture_rate(self, name: str) -> float:
+        described = self.description
+        on_clock = described.n_frames is None and described.encoders[name].sense == "picture"
+        return 1 / described.connector.step_seconds if on_clock else 0.0
+
+    def _after_sound_begins(self, features: dict[str, Features], sound_from: Tensor) -> dict[str, Features]:
+        """Sound that is late is not there before it begins."""
+        if not bool((sound_from > 0).any()):
+            return features
+        heard = {s for e in self.description.encoders.values() if e.sense == "sound" for s in e.dims}
+        for stream in heard & set(features):
+            given = features[stream]
+            first = (sound_from * given.rate_hz / 1000 + 1e-6).long()  # (n_media,)
+            begun = torch.arange(given.mask.shape[1], device=first.device)[None] >= first[:, None]
+            mask = given.mask & begun
+            shape = (*mask.shape, *[1] * (given.values.ndim - 2))
+            features[stream] = Features(given.values * mask.view(shape), mask, given.rate_hz)
         return features
 
-    def _chunks_on_steps(self, values: Tensor, medium: Tensor, first_step: Tensor, shape: tuple[int, int]) -> Tensor:
-        """(n_chunks, time, dim) -> (n_media, steps, positions, dim); what lies beyond a medium's end is dropped."""
-        steps = values.unflatten(
-            1, (-1, self.description.connector.positions)
-        )  # (n_chunks, chunk_steps, positions, dim)
-        chunk_steps = steps.shape[1]
-        step = (first_step[:, None] + torch.arange(chunk_steps, device=values.device)).flatten()
-        medium = medium.repeat_interleave(chunk_steps)
-        inside = step < shape[1]
-        return place_on_steps(steps.flatten(0, 1)[inside], medium[inside], step[inside], shape)[0]
+    def connect(
+        self,
+        features: Mapping[str, Features],
+        media_milliseconds: Tensor,
+        instruction_ids: Tensor | None = None,
+        instruction_mask: Tensor | None = None,
+    ) -> SoftTokens:
+        """{stream: (n_media, time, ..., dim)}, the question where it is read -> (n_media, n_tokens, llm_dim)."""
+        if self.reads_question:
+            features = self._read_question(features, instruction_ids, instruction_mask)
+        dtype = next(self.connector.parameters()).dtype
+        cast = {s: Features(f.values.to(dtype), f.mask, f.rate_hz) for s, f in features.items()}
+        return self.connector(cast, media_milliseconds, self.encoders)
 
-    def connect(self, features: Mapping[str, Features], media_steps: Tensor) -> SoftTokens:
-        """{stream: (n_media, steps, positions, dim)} -> (n_media, n_tokens, llm_dim)."""
-        return self.connector(features, media_steps)
+    @torch.no_grad()
+    def _read_question(
+        self, features: Mapping[str, Features], ids: Tensor | None, mask: Tensor | None
+    ) -> dict[str, Features]:
+        """Let the encoders that read the question look again, for what it asks about, frame by frame."""
+        read = dict(features)
+        for name, part in self.description.encoders.items():
+            stream = next(iter(part.dims))
+            if not getattr(part, "reads_question", False) or stream not in read:
+                continue
+            given = read[stream]
+            medium = given.mask.nonzero()[:, 0]  # (n_frames,)
+            asked = (None, None) if ids is None or mask is None else (ids[medium], mask[medium])
+            encoder: Any = self.encoders[name]
+            tokens = encoder.read(given.values[given.mask], *asked)  # (n_frames, positions, dim)
+            values = tokens.new_zeros(*given.mask.shape, *tokens.shape[1:])
+            values[given.mask] = tokens
+            read[stream] = Features(values, given.mask, given.rate_hz)
+        return read
 
     def splice(self, input_ids: Tensor, soft_tokens: Tensor | None) -> Tensor:
         """Embed ids, and put soft tokens, in order, where the placeholders are.
@@ -116,9 +148,9 @@ class EarsightForConditionalGeneration(PreTrainedModel, GenerationMixin):
                 "prepare text and media in one call of the processor and do not truncate between"
             )
         embeds = self.get_input_embeddings()(input_ids.masked_fill(slots, 0))
-        if soft_tokens is None:
+        if soft_tokens is None or not n_tokens:
             return embeds
-        return embeds.masked_scatter(slots.unsqueeze(-1), soft_tokens.to(embeds.dtype))
+        return embeds.masked_scatter(slots.unsqueeze(-1), soft_tokens.to(embeds.device, embeds.dtype))
 
     def forward(
         self,
@@ -133,61 +165,72 @@ class EarsightForConditionalGeneration(PreTrainedModel, GenerationMixin):
     ) -> Any:
         """Next-token logits, and the loss when labels are given.
 
-        Media come as MEDIA_INPUTS, as features encoded beforehand (FEATURE_INPUTS), or as soft tokens
+        Media come as `media_inputs`, as features encoded beforehand (`feature_inputs`), or as soft tokens
         (batch, n_tokens, llm_dim) with their mask.
         """
-        media = {name: kwargs.pop(name, None) for name in (*MEDIA_INPUTS, *FEATURE_INPUTS)}
+        media = {name: kwargs.pop(name, None) for name in (*self.media_inputs, *self.feature_inputs)}
+        losses: Mapping[str, Tensor] = {}
         if inputs_embeds is None:
             flat = None
             if soft_tokens is not None:
                 flat = soft_tokens[soft_token_mask]
-            elif media["media_steps"] is not None:
+            elif media["media_milliseconds"] is not None:
                 made = self.soft_tokens(media)
-                flat = made.values[made.mask]
+                flat, losses = made.values[made.mask], made.losses
             assert input_ids is not None, "either input_ids or inputs_embeds"
             inputs_embeds = self.splice(input_ids, flat)
         kwargs.pop("token_type_ids", None)
         if labels is not None and self.training:
-            return self._answer_loss(inputs_embeds, attention_mask, labels, kwargs.get("num_items_in_batch"))
-        return self.language_model(
-            inputs_embeds=inputs_embeds,
-            attention_mask=attention_mask,
-            labels=labels,
-            past_key_values=past_key_values,
-            **kwargs,
-        )
+            told = self._answer_loss(inputs_embeds, attention_mask, labels, kwargs)
+        else:
+            told = self.language_model(
+                inputs_embeds=inputs_embeds,
+                attention_mask=attention_mask,
+                labels=labels,
+                past_key_values=past_key_values,
+                **kwargs,
+            )
+        if losses:
+            told["auxiliary_losses"] = dict(losses)
+        return told
 
     def _answer_loss(
-        self, inputs_embeds: Tensor, attention_mask: Tensor | None, labels: Tensor, n_items: Tensor | int | None
+        self, inputs_embeds: Tensor, attention_mask: Tensor | None, labels: Tensor, kwargs: Mapping[str, Any]
     ) -> CausalLMOutputWithPast:
         """The same loss as with all logits, from those of labelled positions only: a prompt's are most of the work."""
         hidden = self.language_model.base_model(
-            inputs_embeds=inputs_embeds, attention_mask=attention_mask, use_cache=False
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            position_ids=kwargs.get("position_ids"),
+            use_cache=False,
         ).last_hidden_state
-        told = labels[:, 1:] != -100
+        told, n_items = labels[:, 1:] != -100, kwargs.get("num_items_in_batch")
         logits = self.language_model.lm_head(hidden[:, :-1][told]).float()
         total = nn.functional.cross_entropy(logits, labels[:, 1:][told], reduction="sum")
         return CausalLMOutputWithPast(loss=total / (told.sum() if n_items is None else n_items))
 
     def soft_tokens(self, media: Mapping[str, Any]) -> SoftTokens:
-        steps, sound_mask = media["media_steps"], media["sound_mask"]
-        assert steps is not None and sound_mask is not None, "media_steps and sound_mask come together"
-        if media["vision_features"] is None and media["speech_features"] is None:
-            raw = {name: media[name] for name in MEDIA_INPUTS if name not in ("media_steps", "sound_mask")}
-            return self.connect(self.encode(steps, sound_mask, **raw), steps)
-        masks = {"vision": media["vision_mask"], "speech": sound_mask, "sound": sound_mask}
-        rate = self.description.connector.positions / self.description.connector.step_seconds
-        given = {name: media[f"{name}_features"] for name in masks}
-        features = {
-            name: Features(values.float(), masks[name], rate) for name, values in given.items() if values is not None
-        }
-        return self.connect(features, steps)
+        """Media inputs, or features encoded beforehand -> soft tokens of each medium."""
+        given = {s: media.get(f"{s}_features") for s in self.description.streams}
+        if any(values is not None for values in given.values()):
+            rates = {
+                s: e.rate_hz or self._picture_rate(n) for n, e in self.description.encoders.items() for s in e.dims
+            }
+            features = {
+                s: Features(values.float(), media[f"{s}_mask"], rates[s])
+                for s, values in given.items()
+                if values is not None
+            }
+        else:
+            features = self.encode(media)
+        question = (media.get("instruction_ids"), media.get("instruction_mask"))
+        return self.connect(features, media["media_milliseconds"], *question)
 
     @torch.no_grad()
     def generate(self, inputs: Tensor | None = None, **kwargs: Any) -> Any:
         """Transformers' generate. Media are encoded and connected once, before it, whatever the number of beams."""
-        media = {name: kwargs.pop(name, None) for name in (*MEDIA_INPUTS, *FEATURE_INPUTS)}
-        if media["media_steps"] is not None:
+        media = {name: kwargs.pop(name, None) for name in (*self.media_inputs, *self.feature_inputs)}
+        if media["media_milliseconds"] is not None:
             ids = kwargs["input_ids"] if inputs is None else inputs
             made = self.soft_tokens(media)
             kwargs["soft_tokens"], kwargs["soft_token_mask"] = self.by_row(ids, made.values[made.mask])
@@ -198,7 +241,7 @@ class EarsightForConditionalGeneration(PreTrainedModel, GenerationMixin):
         counts = (input_ids == self.config.media_token_id).sum(1)
         if int(counts.sum()) != len(flat):
             self.splice(input_ids, flat)  # raises with both numbers
-        mask = torch.arange(int(counts.max()), device=flat.device)[None] < counts[:, None]
+        mask = torch.arange(int(counts.max()), device=flat.device)[None] < counts[:, None].to(flat.device)
         values = flat.new_zeros(*mask.shape, flat.shape[-1])
         values[mask] = flat
         return values, mask
@@ -217,3 +260,19 @@ class EarsightForConditionalGeneration(PreTrainedModel, GenerationMixin):
         if soft_tokens is not None and ids is not None and bool((ids == self.config.media_token_id).any()):
             prepared["soft_tokens"], prepared["soft_token_mask"] = soft_tokens, soft_token_mask
         return prepared
+
+
+def _on_media(rows: Features, medium: Tensor, at: Tensor, hold: Tensor | None, n_media: int) -> tuple[Tensor, Tensor]:
+    """Rows of all media -> each medium's own time axis: (n_rows, time, ...) -> (n_media, longest, ...) and the mask."""
+    values, valid = rows.values, rows.mask
+    alone = len(values) == n_media and not bool(at.any()) and torch.equal(medium, torch.arange(n_media).to(medium))
+    if alone and (hold is None or bool((hold == 1).all())):
+        return values, valid  # one row a medium, from its beginning: nothing to place, nothing to copy
+    if hold is not None and bool((hold != 1).any()):
+        first = (hold.cumsum(0) - hold).repeat_interleave(hold)
+        at = at.repeat_interleave(hold) + torch.arange(len(first), device=at.device) - first
+        values, valid, medium = (one.repeat_interleave(hold, 0) for one in (values, valid, medium))
+    steps = at[:, None] + torch.arange(values.shape[1], device=at.device)[None]  # (n_rows, time)
+    longest = int(steps[valid].max()) + 1 if bool(valid.any()) else 0
+    owners = medium[:, None].expand_as(steps)
+    return place_on_steps(values[valid], owners[valid], steps[valid], (n_media, longest))

@@ -1,7 +1,8 @@
 """Message parts as Transformers and OpenAI write them, brought to one form, and the media they name."""
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from earsight.errors import PromptError
@@ -17,6 +18,11 @@ class Medium:
     kind: str  # image, audio or video
     source: Any  # anything `earsight.media.load_clip` takes, or a Clip
     audio: str | None = None  # the part's own audio policy
+    senses: tuple[str, ...] = ("picture", "sound")  # what it is met with; the rest is "ignored"
+    question: str = ""  # the words of its turn
+
+
+SENSES = {"image": ("picture",), "audio": ("sound",), "video": ("picture", "sound")}
 
 
 def is_batch(conversation: Any) -> bool:
@@ -34,15 +40,65 @@ def normalise(messages: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any
             plain.append({"role": message["role"], "content": content or ""})
             continue
         parts: list[dict[str, str]] = []
+        question = " ".join(part["text"] for part in content if part.get("type") == "text" and "text" in part)
         for part in content:
             medium = _medium(part)
             if medium is None:
                 parts.append({"type": "text", "text": _text(part)})
             else:
-                media.append(medium)
+                media.append(replace(medium, senses=SENSES[medium.kind], question=question.strip()))
                 parts.append({"type": medium.kind})
         plain.append({"role": message["role"], "content": parts})
     return plain, media
+
+
+def place_modality_tokens(
+    messages: list[dict[str, Any]], media: list[Medium], tokens: Mapping[str, tuple[str, ...]]
+) -> tuple[list[dict[str, Any]], list[Medium]]:
+    """Put a slot wherever a user's text has a modality token: the latest medium, met with the senses it names.
+
+    In a turn with tokens a media part only says which medium is meant, the tokens say where it is met; without any
+    it is met where it stands (Audio-Visual LLM, section 3.3 and figure 4).
+
+    Raises:
+        PromptError: a token before any medium was given.
+    """
+    if not tokens or not any(token in _words(message) for message in messages for token in tokens):
+        return messages, media
+    pattern = re.compile("(" + "|".join(re.escape(token) for token in sorted(tokens, key=len, reverse=True)) + ")")
+    given, latest = iter(media), None
+    placed: list[dict[str, Any]] = []
+    met: list[Medium] = []
+    for message in messages:
+        if message["role"] != "user":
+            placed.append(message)
+            continue
+        content = message["content"]
+        parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        named = any(token in _words(message) for token in tokens)
+        kept: list[dict[str, Any]] = []
+        for part in parts:
+            if part["type"] != "text":
+                latest = next(given)
+                met += [] if named else [latest]
+                kept += [] if named else [part]
+                continue
+            for piece in pattern.split(part["text"]):
+                if piece not in tokens:
+                    kept += [{"type": "text", "text": piece}] if piece else []
+                    continue
+                if latest is None:
+                    raise PromptError(f"{piece} stands before any medium; give a video, image or audio part first")
+                words = pattern.sub("", part["text"]).strip()
+                met.append(replace(latest, senses=tokens[piece], question=words))
+                kept.append({"type": latest.kind})
+        placed.append({"role": message["role"], "content": kept})
+    return placed, met
+
+
+def _words(message: Mapping[str, Any]) -> str:
+    content = message["content"]
+    return content if isinstance(content, str) else " ".join(part.get("text", "") for part in content)
 
 
 def _text(part: Mapping[str, Any]) -> str:

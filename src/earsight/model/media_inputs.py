@@ -1,17 +1,19 @@
-"""Clips to tensors on the time grid, and how many soft tokens each becomes: the verb `prepare`."""
+"""Clips to tensors, and how many soft tokens each becomes: the verb `prepare`.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+clip -> what the system reads of it -> rows (frames, pieces of sound) of each encoder -> tensors
+                                    -> extent (steps in each stream)  -> number of soft tokens
+"""
 
-import numpy as np
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
 import torch
 from torch import Tensor
 
 from earsight.connectors.windows import n_steps
-from earsight.encoders.efficientnet_lite import normalise
+from earsight.model.sound_pieces import Piece, cut, n_sound_steps
 from earsight.systems import System
-from earsight.types import Clip
+from earsight.types import Clip, Extent
 
 PICTURE_WORDS = {"present": "picture", "absent": "no picture", "ignored": "picture ignored"}
 SOUND_WORDS = {
@@ -25,106 +27,152 @@ SOUND_WORDS = {
 MEDIA_TOKEN = "<|media|>"
 
 
-def slot_text(picture: str, sound: str, n_soft_tokens: int) -> str:
-    """What a medium becomes in the prompt: the state of each sense in words, so that an absent one is known and not
-    guessed, then one placeholder for each soft token."""
-    return f"Clip ({PICTURE_WORDS[picture]}, {SOUND_WORDS[sound]}): {MEDIA_TOKEN * n_soft_tokens}\n"
+def slot_text(template: str, picture: str, sound: str, n_soft_tokens: int) -> str:
+    """What a medium becomes in the prompt: the system's slot, with one placeholder for each soft token."""
+    if not n_soft_tokens and "{picture}" not in template:
+        return ""  # nothing was seen or heard, and the slot has no words for that
+    words = {"picture": PICTURE_WORDS[picture], "sound": SOUND_WORDS[sound]}
+    return template.format(tokens=MEDIA_TOKEN * n_soft_tokens, **words)
+
+
+def input_names(system: System) -> tuple[str, ...]:
+    """The model's media inputs.
+
+    media_milliseconds (n_media,) duration; sound_from (n_media,) milliseconds at which sound begins;
+    NAME_values (n_rows, ...) frames or pieces of sound of all media, one after the other; NAME_lengths (n_rows,);
+    NAME_medium (n_rows,) which medium a row belongs to, in the order of their slots; NAME_at (n_rows,) its first step;
+    NAME_hold (n_rows,) for how many steps a frame stays;
+    instruction_ids, instruction_mask (n_media, length) the question, for encoders that read it.
+    """
+    rows = [f"{name}_{what}" for name in system.encoders for what in ("values", "lengths", "medium", "at")]
+    rows += [f"{name}_hold" for name, encoder in system.encoders.items() if encoder.sense == "picture"]
+    reads = ["instruction_ids", "instruction_mask"] if reads_question(system) else []
+    return ("media_milliseconds", "sound_from", *rows, *reads)
+
+
+def feature_names(system: System) -> tuple[str, ...]:
+    """Features encoded beforehand: STREAM_features (n_media, time, ..., dim), STREAM_mask (n_media, time)."""
+    return tuple(f"{stream}_{what}" for stream in system.streams for what in ("features", "mask"))
+
+
+def reads_question(system: System) -> bool:
+    """Whether an encoder looks for what the question asks about."""
+    return any(getattr(encoder, "reads_question", False) for encoder in system.encoders.values())
 
 
 @dataclass(frozen=True)
-class Grid:
-    """One clip on the system's time grid."""
+class Placed:
+    """One frame on the time axis."""
 
-    steps: int
+    step: int
+    index: int  # in the clip's frames
+    hold: int = 1  # steps it stays for
+
+
+@dataclass(frozen=True)
+class Laid:
+    """One clip as a system reads it."""
+
+    clip: Clip
+    milliseconds: int
+    sound_from: int  # milliseconds
+    frames: tuple["Placed", ...]
+    pieces: Mapping[str, Sequence[Piece]]  # by sound encoder
     n_soft_tokens: int
-    frame_steps: tuple[int, ...]  # step of each frame kept
-    frames: tuple[int, ...]  # index of each frame kept
-    sound: np.ndarray  # (samples,) from second 0 of the clip's clock; empty without audible sound
-    sound_mask: np.ndarray  # (steps, positions) bool
 
 
-def grid(clip: Clip, system: System, sample_rate_hz: int = 16000) -> Grid:
-    """Lay a clip out in steps: at most one frame a step, sound where it is heard."""
-    connector = system.connector
-    steps = n_steps(max(clip.duration_seconds, _sound_end(clip)), connector.step_seconds)
-    placed: dict[int, int] = {}
-    if clip.picture == "present":
-        for index, time in enumerate(clip.frame_times):
-            placed.setdefault(min(int(time / connector.step_seconds), steps - 1), index)
-    sound_mask = np.zeros((steps, connector.positions), dtype=bool)
-    sound = np.zeros(0, dtype=np.float32)
+def within_senses(clip: Clip, senses: Sequence[str]) -> Clip:
+    """The clip as somebody with these senses meets it: the others are "ignored"."""
+    if "picture" not in senses and clip.picture == "present":
+        clip = replace(clip, picture="ignored", frames=clip.frames[:0], frame_times=clip.frame_times[:0])
+    if "sound" not in senses and clip.sound in ("present", "silent"):
+        clip = replace(clip, sound="ignored", waveform=clip.waveform[:0])
+    return clip
+
+
+def lay_out(clip: Clip, system: System) -> Laid:
+    """Place a clip's frames and sound in the system's steps, and count its soft tokens."""
+    clip = within_senses(clip, system.senses)
+    seconds = max(clip.duration_seconds, _sound_end(clip))
+    frames = _frames(clip, system, seconds) if clip.picture == "present" else ()
+    pieces: dict[str, Sequence[Piece]] = {}
     if clip.sound == "present":
-        lead = round(clip.waveform_start_seconds * sample_rate_hz)
-        sound = np.concatenate([np.zeros(lead, dtype=np.float32), clip.waveform])
-        rate = connector.positions / connector.step_seconds
-        first = int(clip.waveform_start_seconds * rate)
-        last = max(first + 1, -(-len(sound) * round(rate * 1000) // (sample_rate_hz * 1000)))
-        sound_mask.reshape(-1)[first:last] = True
-    return Grid(steps, connector.n_soft_tokens(steps), tuple(placed), tuple(placed.values()), sound, sound_mask)
+        times = [float(clip.frame_times[frame.index]) for frame in frames]
+        for name, encoder in system.encoders.items():
+            if encoder.sense == "sound":
+                pieces[name] = cut(clip, encoder, system, times)
+    milliseconds = round(seconds * 1000)
+    steps: dict[str, int] = {}
+    rates: dict[str, float] = {}
+    for name, encoder in system.encoders.items():
+        last = 0
+        if encoder.sense == "picture":
+            last = max((frame.step + frame.hold for frame in frames), default=0)
+        for piece in pieces.get(name, ()):
+            last = max(last, piece.at + encoder.n_steps(len(piece.waveform)))
+        steps |= dict.fromkeys(encoder.dims, last)
+        rates |= dict.fromkeys(encoder.dims, _picture_rate(system) if encoder.sense == "picture" else encoder.rate_hz)
+    count = system.connector.n_soft_tokens(Extent(milliseconds, steps, rates))
+    on_clock = system.sound_pieces == "clock" and clip.sound == "present"
+    return Laid(clip, milliseconds, round(clip.waveform_start_seconds * 1000) * on_clock, frames, pieces, count)
 
 
-def media_tensors(clips: Sequence[Clip], grids: Sequence[Grid], system: System, extractor: Any) -> dict[str, Tensor]:
-    """Clips of a batch -> MEDIA_INPUTS (see `earsight.model.audio_visual_lm`)."""
-    most = max(grid.steps for grid in grids)
-    sound_mask = np.zeros((len(grids), most, system.connector.positions), dtype=bool)
-    for index, laid in enumerate(grids):
-        sound_mask[index, : laid.steps] = laid.sound_mask
+def _frames(clip: Clip, system: System, seconds: float) -> tuple[Placed, ...]:
+    """Frames on the time axis: all of them in order, or on the clock, at most one a step."""
+    if system.n_frames is not None:
+        return tuple(Placed(index, index) for index in range(min(len(clip.frame_times), system.n_frames)))
+    step_seconds = system.connector.step_seconds
+    total = n_steps(seconds, step_seconds)
+    if system.repeat_still and len(clip.frame_times) == 1 and clip.sound == "present":
+        return (Placed(0, 0, total),)
+    placed: dict[int, int] = {}
+    for index, time in enumerate(clip.frame_times):
+        placed.setdefault(min(int(time / step_seconds + 1e-6), total - 1), index)
+    steps = [*placed, total]
+    if not system.hold_frames or len(placed) < system.max_frames:
+        return tuple(Placed(step, index) for step, index in placed.items())
+    # Fewer frames than steps because the clip is long: each stays until the next, and the last as long as the others.
+    holds = [after - step for step, after in zip(steps, steps[1:], strict=False)]
+    holds[-1] = min(holds[-1], max(holds[:-1], default=holds[-1]))
+    return tuple(Placed(step, index, hold) for (step, index), hold in zip(placed.items(), holds, strict=True))
+
+
+def _picture_rate(system: System) -> float:
+    return 0.0 if system.n_frames is not None else 1 / system.connector.step_seconds
+
+
+def media_tensors(laid: Sequence[Laid], system: System) -> dict[str, Tensor]:
+    """Clips of a batch -> the model's media inputs (see `input_names`), but for the question."""
     tensors = {
-        "media_steps": torch.tensor([laid.steps for laid in grids]),
-        "sound_mask": torch.from_numpy(sound_mask),
+        "media_milliseconds": torch.tensor([one.milliseconds for one in laid]),
+        "sound_from": torch.tensor([one.sound_from for one in laid]),
     }
-    tensors.update(_frame_tensors(clips, grids, system))
-    tensors.update(_sound_tensors(grids, system, extractor))
+    for name, encoder in system.encoders.items():
+        rows = [(m, p.at, p.waveform) for m, one in enumerate(laid) for p in one.pieces.get(name, ())]
+        if encoder.sense == "picture":
+            rows = [(m, f.step, one.clip.frames[f.index]) for m, one in enumerate(laid) for f in one.frames]
+            tensors[f"{name}_hold"] = torch.tensor([f.hold for one in laid for f in one.frames], dtype=torch.long)
+        if rows:
+            prepared = encoder.prepare([values for _, _, values in rows])
+            tensors |= {f"{name}_{what}": prepared[what] for what in ("values", "lengths")}
+            tensors[f"{name}_medium"] = torch.tensor([medium for medium, _, _ in rows])
+            tensors[f"{name}_at"] = torch.tensor([at for _, at, _ in rows])
     return tensors
 
 
-def _frame_tensors(clips: Sequence[Clip], grids: Sequence[Grid], system: System) -> dict[str, Tensor]:
-    rows = [
-        (medium, step, clips[medium].frames[frame])
-        for medium, laid in enumerate(grids)
-        for step, frame in zip(laid.frame_steps, laid.frames, strict=True)
-    ]
-    if not rows:
-        return {}
-    size = system.encoders["vision"].image_size
-    frames = [
-        _sized(torch.from_numpy(np.require(frame, requirements=("C", "W"))).permute(2, 0, 1), size)
-        for _, _, frame in rows
-    ]
-    return {
-        "pixel_values": normalise(torch.stack(frames)),
-        "frame_medium": torch.tensor([medium for medium, _, _ in rows]),
-        "frame_step": torch.tensor([step for _, step, _ in rows]),
-    }
-
-
-def _sized(frame: Tensor, size: int) -> Tensor:
-    """(3, height, width) uint8 -> (3, size, size) uint8; a frame decoded at the right size is left alone."""
-    if frame.shape[1:] == (size, size):
-        return frame
-    return torch.nn.functional.interpolate(frame[None], (size, size), mode="bicubic", antialias=True)[0]
-
-
-def _sound_tensors(grids: Sequence[Grid], system: System, extractor: Any) -> dict[str, Tensor]:
-    audio, connector = system.encoders["audio"], system.connector
-    length = round(audio.chunk_seconds * extractor.sampling_rate)
-    chunk_steps = round(audio.chunk_seconds / connector.step_seconds)
-    rows = [
-        (medium, index * chunk_steps, laid.sound[start : start + length])
-        for medium, laid in enumerate(grids)
-        for index, start in enumerate(range(0, len(laid.sound), length))
-    ]
-    if not rows:
-        return {}
-    chunks = [chunk for _, _, chunk in rows]
-    log_mel = extractor(
-        chunks, sampling_rate=extractor.sampling_rate, padding="max_length", max_length=length, return_tensors="pt"
-    )
-    return {
-        "log_mel": log_mel["input_features"],
-        "chunk_medium": torch.tensor([medium for medium, _, _ in rows]),
-        "chunk_step": torch.tensor([step for _, step, _ in rows]),
-    }
+def soft_tokens_of(system: System, seconds: float) -> int:
+    """How many soft tokens a clip of this length with picture and sound becomes."""
+    steps: dict[str, int] = {}
+    rates: dict[str, float] = {}
+    for encoder in system.encoders.values():
+        if encoder.sense == "picture":
+            length = system.n_frames or n_steps(seconds, system.connector.step_seconds)
+            rate = _picture_rate(system)
+        else:
+            length, rate = n_sound_steps(encoder, system, seconds), encoder.rate_hz
+        steps |= dict.fromkeys(encoder.dims, length)
+        rates |= dict.fromkeys(encoder.dims, rate)
+    return system.connector.n_soft_tokens(Extent(round(seconds * 1000), steps, rates))
 
 
 def _sound_end(clip: Clip) -> float:

@@ -1,48 +1,57 @@
 """Text and media to model inputs. It counts soft tokens and writes that many placeholders; the model fills them.
 
 conversation -> chat template -> text with <|image|> <|audio|> <|video|>
-             -> media layer   -> clips -> time grid -> tensors
-             -> each slot becomes "Clip (picture, no sound track): " and one <|media|> for each soft token
+             -> media layer   -> clips -> rows of each encoder -> tensors
+             -> each slot becomes the system's slot text with one <|media|> for each soft token
 """
 
 import re
 from collections.abc import Sequence
 from typing import Any
 
+from torch import Tensor
 from transformers import BatchFeature, ProcessorMixin
 
 from earsight import systems
 from earsight.errors import PromptError
 from earsight.media import Sampling, load_clip
-from earsight.model.conversation import Medium, is_batch, normalise
-from earsight.model.media_inputs import MEDIA_TOKEN, grid, media_tensors, slot_text
+from earsight.model import prompt_ids
+from earsight.model.conversation import Medium, is_batch, normalise, place_modality_tokens
+from earsight.model.media_inputs import (
+    MEDIA_TOKEN,
+    Laid,
+    input_names,
+    lay_out,
+    media_tensors,
+    reads_question,
+    slot_text,
+    within_senses,
+)
 from earsight.types import Clip
 
 SLOT = re.compile(r"<\|(image|audio|video)\|>")
-CHAT_TEMPLATE = (
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
-    "{% if message['content'] is string %}{{ message['content'] }}"
-    "{% else %}{% for part in message['content'] %}"
-    "{% if part['type'] == 'text' %}{{ part['text'] }}{% else %}<|{{ part['type'] }}|>{% endif %}"
-    "{% endfor %}{% endif %}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
 
 
 class EarsightProcessor(ProcessorMixin):
-    """Tokeniser, Whisper's log-mel and our own media layer behind Transformers' public processor methods."""
+    """Tokeniser, encoders' input features and our own media layer behind Transformers' public processor methods."""
 
     def __init__(
         self,
-        feature_extractor: Any = None,
         tokenizer: Any = None,
         chat_template: str | None = None,
         system: str = "starter",
         values: dict | None = None,
+        question_vocabulary: str | None = None,
+        context_tokens: int | None = None,
     ) -> None:
-        self.system = system
+        """
+        Args:
+            question_vocabulary: a `tokenizers` JSON, for encoders that read the question in their own vocabulary.
+            context_tokens: what the language model can hold.
+        """
+        self.system, self.question_vocabulary, self.context_tokens = system, question_vocabulary, context_tokens
         self.values = values or systems.get(system).values()
-        super().__init__(feature_extractor, tokenizer, chat_template=chat_template or CHAT_TEMPLATE)
+        super().__init__(tokenizer, chat_template=chat_template or self.description.prompt.chat_template)
         if MEDIA_TOKEN not in tokenizer.get_vocab():
             tokenizer.add_special_tokens({"additional_special_tokens": [MEDIA_TOKEN]})
 
@@ -50,16 +59,25 @@ class EarsightProcessor(ProcessorMixin):
     def description(self) -> systems.System:
         return systems.get(self.system, self.values)
 
+    @property
+    def sampling_rate(self) -> int:
+        """Rate at which sound is decoded, in hertz."""
+        return self.description.sample_rate_hz
+
     def sampling(self, n_frames: int | None = None) -> Sampling:
         """How the media layer is to decode for this system."""
         described = self.description
-        size = described.encoders["vision"].image_size
+        vision = described.encoder_of("picture")
+        size = vision.image_size if vision else 32
+        fixed = described.n_frames
         return Sampling(
             frames_per_second=described.frames_per_second,
-            max_frames=min(n_frames or described.max_frames, described.max_frames),
+            max_frames=min(n_frames or described.max_frames, described.max_frames) if vision else 1,
+            n_frames=(min(n_frames, fixed) if n_frames else fixed) if fixed else None,
+            second_ends=described.frames_at_second_ends,
             frame_size=(size, size),
-            sample_rate_hz=self.feature_extractor.sampling_rate,
-            max_seconds=described.max_seconds,
+            sample_rate_hz=described.sample_rate_hz,
+            max_seconds=prompt_ids.longest_clip_seconds(described, self.context_tokens),
         )
 
     def __call__(
@@ -72,6 +90,8 @@ class EarsightProcessor(ProcessorMixin):
         num_frames: int | None = None,
         padding_side: str = "left",
         max_length: int | None = None,
+        answers: Sequence[str] | None = None,
+        questions: Sequence[str] | None = None,
         **kwargs: Any,
     ) -> BatchFeature:
         """Prepare one text or a batch, with the media of its <|image|>, <|audio|> and <|video|> slots in order.
@@ -79,9 +99,12 @@ class EarsightProcessor(ProcessorMixin):
         Args:
             images, audio, videos: one medium or a list: a path, URL, bytes, array or `Clip`; a video brings its sound.
             audio_policy: "auto", "require" (no sound is an error) or "ignore", for videos without an own policy.
+            padding_side: "left", "right", or "inner" (`earsight.model.prompt_ids`).
+            answers: one for each text; they follow the prompts, and `labels` tell them from these.
+            questions: one for each medium, for encoders that read it; else the text around its slot is taken.
 
         Returns:
-            input_ids, attention_mask (batch, length) and, with media, the model's MEDIA_INPUTS.
+            input_ids, attention_mask (batch, length) and, with media, the model's media inputs.
 
         Raises:
             PromptError: slots and media differ in number, or the prompt is longer than max_length.
@@ -90,13 +113,15 @@ class EarsightProcessor(ProcessorMixin):
         texts = [text] if isinstance(text, str) else list(text or [])
         queues = {"image": _listed(images), "audio": _listed(audio), "video": _listed(videos)}
         media = [
-            Medium(kind, queues[kind].pop(0) if queues[kind] else _too_few(kind))
+            Medium(kind, queues[kind].pop(0) if queues[kind] else _too_few(kind), question=SLOT.sub("", one).strip())
             for one in texts
             for kind in SLOT.findall(one)
         ]
         if left := {kind: len(queue) for kind, queue in queues.items() if queue}:
             raise PromptError(f"{left} media were given beyond the prompt's slots; write a <|kind|> slot for each")
-        return self._prepare(texts, media, audio_policy, num_frames, padding_side, max_length)
+        if questions is not None:
+            media = [Medium(m.kind, m.source, question=q) for m, q in zip(media, questions, strict=True)]
+        return self._prepare(texts, media, audio_policy, num_frames, padding_side, max_length, answers)
 
     def apply_chat_template(
         self,
@@ -110,31 +135,36 @@ class EarsightProcessor(ProcessorMixin):
         num_frames: int | None = None,
         padding_side: str = "left",
         max_length: int | None = None,
+        answers: Sequence[str] | None = None,
         **kwargs: Any,
     ) -> Any:
         """A conversation, or a list of them, to text (tokenize=False) or model inputs.
 
         Parts: text, image, audio, video in Transformers' or OpenAI's form. A video part may carry
-        "audio": "auto" | "require" | "ignore".
+        "audio": "auto" | "require" | "ignore". Where the system has modality tokens, such as <VIS>, a token in a user's
+        text stands for the latest medium, met with the senses that it names.
         """
         conversations = list(conversation) if is_batch(conversation) else [conversation]
-        plain = [normalise(messages) for messages in conversations]
+        tokens = self.description.prompt.modality_tokens
+        plain = [place_modality_tokens(*normalise(messages), tokens) for messages in conversations]
         for messages, _ in plain:
             self.refuse_reserved(messages)
-        template = chat_template or self.chat_template
-        texts = [
-            self.tokenizer.apply_chat_template(
-                messages, chat_template=template, tokenize=False, add_generation_prompt=add_generation_prompt
-            )
-            for messages, _ in plain
-        ]
+        texts = [self._templated(messages, chat_template, add_generation_prompt) for messages, _ in plain]
         if not tokenize:
             return texts if is_batch(conversation) else texts[0]
         if load_audio_from_video is False:
             audio_policy = "ignore"
         media = [medium for _, found in plain for medium in found]
-        prepared = self._prepare(texts, media, audio_policy, num_frames, padding_side, max_length)
+        prepared = self._prepare(texts, media, audio_policy, num_frames, padding_side, max_length, answers)
         return prepared if return_dict else prepared["input_ids"]
+
+    def _templated(self, messages: Any, chat_template: str | None, add_generation_prompt: bool) -> str:
+        return self.tokenizer.apply_chat_template(
+            messages,
+            chat_template=chat_template or self.chat_template,
+            tokenize=False,
+            add_generation_prompt=add_generation_prompt,
+        )
 
     def refuse_reserved(self, messages: Sequence[dict[str, Any]]) -> None:
         """A user's words must not open or close turns, nor pose as media."""
@@ -145,22 +175,29 @@ class EarsightProcessor(ProcessorMixin):
                 if found := [token for token in sorted(reserved) if token in part.get("text", "")]:
                     raise PromptError(f"the text holds the reserved word {found[0]}; write it some other way")
 
-    def prompt_ids(self, messages: Sequence[dict[str, Any]], clip: Clip) -> Any:
-        """Token ids (1, length) of a conversation about one decoded clip, without preparing its media again."""
+    def prompt_ids(self, messages: Sequence[dict[str, Any]], laid: Laid) -> Tensor:
+        """Token ids (1, length) of a conversation about one clip that was laid out before."""
         plain, _ = normalise(messages)
-        text = self.tokenizer.apply_chat_template(
-            plain, chat_template=self.chat_template, tokenize=False, add_generation_prompt=True
-        )
-        n_tokens = grid(clip, self.description, self.feature_extractor.sampling_rate).n_soft_tokens
-        filled = SLOT.sub(slot_text(clip.picture, clip.sound, n_tokens), text)
-        return self.tokenizer(filled, return_tensors="pt", add_special_tokens=False)["input_ids"]
+        filled = SLOT.sub(lambda slot: self.slot(laid), self._templated(plain, None, True))
+        return prompt_ids.batch([filled], None, self.tokenizer, self.description.prompt, "left")["input_ids"]
+
+    def slot(self, laid: Laid) -> str:
+        """What a clip becomes in the prompt."""
+        return slot_text(self.description.prompt.slot, laid.clip.picture, laid.clip.sound, laid.n_soft_tokens)
+
+    def question_ids(self, questions: Sequence[str]) -> dict[str, Tensor]:
+        """instruction_ids, instruction_mask (n_media, length) for encoders that read the question; else nothing."""
+        if not reads_question(self.description):
+            return {}
+        return prompt_ids.question_ids(self.question_vocabulary, questions)
 
     def clip(self, medium: Medium, audio_policy: str = "auto", num_frames: int | None = None) -> Clip:
         """Decode one medium as its slot asks: an image has no sound, an audio slot shows nothing."""
-        if isinstance(medium.source, Clip):
-            return medium.source
-        policy = medium.audio or ("auto" if medium.kind != "video" else audio_policy)
-        return load_clip(medium.source, self.sampling(num_frames), audio=policy)  # type: ignore[arg-type]
+        clip = medium.source
+        if not isinstance(clip, Clip):
+            policy = medium.audio or ("auto" if medium.kind != "video" else audio_policy)
+            clip = load_clip(clip, self.sampling(num_frames), audio=policy)  # type: ignore[arg-type]
+        return within_senses(clip, medium.senses)
 
     def _prepare(
         self,
@@ -170,32 +207,25 @@ class EarsightProcessor(ProcessorMixin):
         num_frames: int | None,
         padding_side: str,
         max_length: int | None,
+        answers: Sequence[str] | None,
     ) -> BatchFeature:
         described = self.description
-        clips = [self.clip(medium, audio_policy, num_frames) for medium in media]
-        grids = [grid(clip, described, self.feature_extractor.sampling_rate) for clip in clips]
-        runs = iter(
-            slot_text(clip.picture, clip.sound, laid.n_soft_tokens) for clip, laid in zip(clips, grids, strict=True)
-        )
+        laid = [lay_out(self.clip(medium, audio_policy, num_frames), described) for medium in media]
+        runs = iter([self.slot(one) for one in laid])
         filled = [SLOT.sub(lambda slot: next(runs), one) for one in texts]
-        prepared = self.tokenizer(
-            filled, padding=True, padding_side=padding_side, return_tensors="pt", add_special_tokens=False
-        )
-        longest = prepared["input_ids"].shape[1]
-        if max_length is not None and longest > max_length:
-            raise PromptError(
-                f"the prompt has {longest} tokens, at most {max_length} fit; use a shorter clip or question"
-            )
-        tensors = {"input_ids": prepared["input_ids"], "attention_mask": prepared["attention_mask"]}
-        if clips:
-            tensors.update(media_tensors(clips, grids, described, self.feature_extractor))
+        tensors = prompt_ids.batch(filled, answers, self.tokenizer, described.prompt, padding_side)
+        longest = tensors["input_ids"].shape[1]
+        most = min(limit for limit in (max_length, self.context_tokens, longest) if limit is not None)
+        if longest > most:
+            raise PromptError(f"the prompt has {longest} tokens, at most {most} fit; use a shorter clip or question")
+        if laid:
+            tensors |= media_tensors(laid, described)
+            tensors |= self.question_ids([medium.question for medium in media])
         return BatchFeature(tensors)
 
     @property
     def model_input_names(self) -> list[str]:
-        from earsight.model.audio_visual_lm import MEDIA_INPUTS
-
-        return ["input_ids", "attention_mask", *MEDIA_INPUTS]
+        return ["input_ids", "attention_mask", *input_names(self.description)]
 
 
 def _listed(media: Any) -> list[Any]:

@@ -34,7 +34,6 @@ from earsight.data.scenes import Example, SceneSampler
 from earsight.data.starter_corpus import Corpus, Item, Sense, Split, build
 from earsight.data.views import render_picture, render_sound
 from earsight.model.audio_visual_lm import EarsightForConditionalGeneration
-from earsight.model.processor import EarsightProcessor
 from earsight.training.alignment import Alignment, AlignmentCollator, Vocabulary, vocabularies
 from earsight.training.feature_cache import cached_features, encode_views, encoder_key, picture_clip, sound_clip
 from earsight.types import Clip
@@ -60,7 +59,7 @@ class Recipe:
 
 RECIPE = Recipe()
 SENSES: tuple[Sense, ...] = ("picture", "sound")
-VIEWS_VERSION = "2"  # raise when rendering changes
+VIEWS_VERSION = "3"  # raise when rendering changes
 
 
 class Scenes(Dataset):
@@ -97,7 +96,6 @@ def report(what: str, done: int, total: int) -> None:
 
 def view_features(
     model: EarsightForConditionalGeneration,
-    processor: EarsightProcessor,
     corpus: Corpus,
     recipe: Recipe,
     split: Split,
@@ -122,7 +120,7 @@ def view_features(
 
         path = cache_root() / "features" / f"{key}.safetensors"
         total = len(items) * n_views
-        compute = partial(encode_views, model, processor.feature_extractor, views(), total, report)
+        compute = partial(encode_views, model, views(), total, report)
         features |= cached_features(path, compute)
     return features
 
@@ -142,7 +140,7 @@ def train(recipe: Recipe, out: Path, corpus_source: str | None, resume: bool) ->
     corpus = build(source_dir=Path(corpus_source) if corpus_source else None)
     features: dict[str, Tensor] = {}
     for split in recipe.splits:
-        features |= view_features(model, processor, corpus, recipe, split, augmented=True)
+        features |= view_features(model, corpus, recipe, split, augmented=True)
     pictures, sounds = ([item for split in recipe.splits for item in corpus.of(sense, split)] for sense in SENSES)
     held_out = (item for item in (*corpus.pictures, *corpus.sounds) if item.split not in recipe.splits)
     prototypes = prototype_items(held_out)

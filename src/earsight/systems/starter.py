@@ -7,18 +7,24 @@ waveform -> Whisper base, layers 3, 5 --+
 
 from earsight.connectors.synchronised_qformer import SynchronisedQFormerConfig
 from earsight.encoders.efficientnet_lite import EfficientNetLiteConfig
-from earsight.encoders.whisper import WhisperStreamsConfig
-from earsight.systems import System
+from earsight.encoders.whisper import BASE, WhisperStreamsConfig
+from earsight.systems import SMOLLM2_135M, TINY_LLAMA, System
 
 SYSTEM = System(
-    encoders={"vision": EfficientNetLiteConfig(), "audio": WhisperStreamsConfig()},
+    encoders={
+        "vision": EfficientNetLiteConfig(),
+        "audio": WhisperStreamsConfig(backbone=BASE, chunk_seconds=10.0, sound_layers=(3, 5), pool=5),
+    },
     connector=SynchronisedQFormerConfig(dropout=0.3),  # the corpus is small
+    language_model=SMOLLM2_135M,
     lora={
         "r": 16,
         "lora_alpha": 32,
         "lora_dropout": 0.05,
-        "target_modules": r"language_model\..*\.(q_proj|k_proj|v_proj|o_proj)",
+        "target_modules": ("q_proj", "k_proj", "v_proj", "o_proj"),
     },
+    max_seconds=60.0,
+    float32_encoders=True,
 )
 
 VARIANTS = {
@@ -26,9 +32,14 @@ VARIANTS = {
     "tiny": {
         "encoders": {
             "vision": {"width": 0.25, "depth": 0.4, "image_size": 64},
-            "audio": {"dim": 16, "n_layers": 2, "n_heads": 2, "chunk_seconds": 2.0, "sound_layers": (1, 2)},
+            "audio": {
+                "backbone": {"d_model": 16, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 64},
+                "chunk_seconds": 2.0,
+                "sound_layers": (1, 2),
+            },
         },
         "connector": {"n_queries": 3, "hidden": 24, "n_layers": 1, "n_heads": 2},
+        "language_model": TINY_LLAMA,
         "max_frames": 8,
         "max_seconds": 20.0,
     },

@@ -17,7 +17,7 @@ from earsight.data.collation import IGNORED, FeatureCollator
 from earsight.data.questions import PICTURE_KINDS, SOUND_KINDS
 from earsight.data.scenes import Example
 from earsight.data.starter_corpus import Item
-from earsight.model.audio_visual_lm import FEATURE_INPUTS, EarsightForConditionalGeneration
+from earsight.model.audio_visual_lm import EarsightForConditionalGeneration
 from earsight.model.processor import EarsightProcessor
 
 SHARPNESS = 16.0  # cosines lie in [-1, 1]; this makes them usable as logits
@@ -61,7 +61,7 @@ class Alignment(nn.Module):
     ) -> None:
         super().__init__()
         self.connector = model.connector
-        self.soft_tokens = model.soft_tokens
+        self.soft_tokens, self.feature_inputs = model.soft_tokens, model.feature_inputs
         self.n_queries = model.description.connector.n_queries
         table = cast(Tensor, model.get_input_embeddings().weight).detach().float()
         for sense, vocabulary in vocabularies.items():
@@ -73,7 +73,7 @@ class Alignment(nn.Module):
 
     def forward(self, **batch: Tensor) -> dict[str, Tensor]:
         """A batch of AlignmentCollator -> {"loss"}."""
-        wanted = (*FEATURE_INPUTS, "sound_mask", "media_steps")
+        wanted = (*self.feature_inputs, "media_milliseconds")
         made = self.soft_tokens({name: batch[name] for name in wanted})
         windows = made.values.unflatten(1, (-1, self.n_queries))  # (n_media, n_windows, n_queries, llm_dim)
         valid = made.mask.unflatten(1, (-1, self.n_queries))[..., :1].float()  # (n_media, n_windows, 1)
