@@ -12,8 +12,8 @@ from earsight.encoders.imagebind_audio import ImageBindAudioConfig
 from earsight.encoders.imagebind_audio import published_state as imagebind_state
 from earsight.encoders.instructblip import InstructBlipConfig
 from earsight.encoders.instructblip import published_state as instructblip_state
-from earsight.encoders.kaldi_fbank import fbank, n_frames
 from earsight.errors import EarsightError
+from earsight.media.kaldi_fbank import fbank, n_frames
 
 BEATS = BeatsConfig(n_layers=2, hidden=16, n_heads=4, ffn=32, embed_dim=12, conv_pos=16, conv_pos_groups=4, n_classes=3)
 IMAGEBIND = ImageBindAudioConfig(dim=12, n_layers=2, n_heads=2, out_dim=6)

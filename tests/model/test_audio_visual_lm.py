@@ -118,6 +118,8 @@ def test_a_mismatch_of_slots_and_soft_tokens_names_both_numbers(tiny):
 
 def test_a_second_question_computes_only_its_own_words(tiny):
     model, processor = tiny
+    if model.reads_question:
+        pytest.skip("this system looks at the clip again for each question")
     chat = Assistant(model, processor).chat(CLIPS["both"])
     chat.ask("What is it?", max_new_tokens=4)
     lengths = []
@@ -126,7 +128,9 @@ def test_a_second_question_computes_only_its_own_words(tiny):
     )
     again = chat.ask("What was that, then?", max_new_tokens=4)
     hook.remove()
-    assert lengths[0] <= len("What was that, then?") + len("<|im_end|>\n<|im_start|>assistant\n")
+    prompt = model.description.prompt
+    clip_tokens = chat.laid.n_soft_tokens if prompt.modality_tokens else 0  # there the clip follows the question
+    assert lengths[0] <= len("What was that, then?") + len("<|im_end|>\n<|im_start|>assistant\n") + clip_tokens
     assert "encode" not in again.timings
     fresh = Assistant(model, processor).ask(CLIPS["both"], "What was that, then?", max_new_tokens=4)
     assert again.text == fresh.text
@@ -154,16 +158,17 @@ def test_text_alone_needs_no_media(tiny):
 
 
 def test_gradients_reach_the_connector_and_the_lora_and_nothing_else(tiny):
-    from earsight.checkpoints.trained_weights import add_lora
+    from earsight.checkpoints.trained_weights import make_trainable
 
     model, processor = build_tiny(tiny[0].config.system)
-    add_lora(model)
+    make_trainable(model)
     inputs = prepared(processor, [CLIPS["both"]])
     model(
         **inputs, labels=inputs["input_ids"].masked_fill(inputs["input_ids"] == model.config.media_token_id, -100)
     ).loss.backward()
     with_gradient = {name for name, value in model.named_parameters() if value.grad is not None}
-    assert with_gradient and all(name.startswith("connector.") or ".lora_" in name for name in with_gradient)
+    trained = (lambda name: ".lora_" in name) if model.description.lora else lambda name: "language_model." in name
+    assert with_gradient and all(name.startswith("connector.") or trained(name) for name in with_gradient)
     assert any(name.startswith("connector.") for name in with_gradient)
 
 
@@ -181,16 +186,19 @@ def test_an_empty_question_is_refused_before_anything_is_decoded(tiny):
 
 def test_absent_and_silent_senses_are_named_in_the_answer(tiny):
     assistant = Assistant(*tiny)
-    assert assistant.ask(CLIPS["still"], QUESTION, max_new_tokens=1).missing == ("sound: absent",)
-    assert assistant.ask(CLIPS["silent"], QUESTION, max_new_tokens=1).missing == ("sound: silent",)
+    sees = "picture" in tiny[0].description.senses
+    unseen = () if sees else ("picture: ignored",)  # a system that only hears says so
+    assert assistant.ask(CLIPS["still"], QUESTION, max_new_tokens=1).missing == (*unseen, "sound: absent")
+    assert assistant.ask(CLIPS["silent"], QUESTION, max_new_tokens=1).missing == (*unseen, "sound: silent")
     assert assistant.ask(CLIPS["sound only"], QUESTION, max_new_tokens=1).missing == ("picture: absent",)
 
 
 def test_explaining_scores_the_answer_without_each_sense(tiny):
     evidence = Assistant(*tiny).ask(CLIPS["both"], QUESTION, max_new_tokens=3, explain=True).evidence
-    assert evidence.muted is not None and evidence.blanked is not None
+    sees = "picture" in tiny[0].description.senses
+    assert evidence.muted is not None and (evidence.blanked is not None) == sees
     still = Assistant(*tiny).ask(CLIPS["still"], QUESTION, max_new_tokens=3, explain=True).evidence
-    assert still.muted is None and still.blanked is not None
+    assert still.muted is None and (still.blanked is not None) == sees
 
 
 def test_streamers_of_transformers_receive_the_text(tiny):

@@ -34,7 +34,7 @@ def compare(golden):
 
 
 def write_published_files(golden, folder):
-    """The golden state as the four things a user has: trained weights, Whisper's folder, BEATs' file, the LLM's folder."""
+    """The golden state as what a user has: trained weights, Whisper's folder, BEATs' file, the LLM's folder."""
     about, state = golden.about, golden.state
     saved = {name: state[name] for name in about["saved_by_reference_trainer"] if name in state}
     torch.save({"model": saved, "epoch": 1}, folder / "salmonn.pth")

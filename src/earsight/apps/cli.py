@@ -1,4 +1,4 @@
-"""The command line: `earsight ask | chat | probe | starter | systems`.
+"""The command line: `earsight ask | chat | probe | systems | plan | import | starter`.
 
 Nothing heavy is imported here or in the commands' modules, so `earsight --help` answers at once; torch comes in when
 the arguments are known to be good. An `EarsightError` is one line on stderr and exit status 2.
@@ -13,7 +13,9 @@ import typer
 from earsight.apps import starter
 from earsight.apps.ask import ask
 from earsight.apps.chat import chat
+from earsight.apps.import_checkpoint import app as import_app
 from earsight.apps.probe import probe
+from earsight.apps.systems import plan, systems
 from earsight.apps.terminal import print_error
 from earsight.errors import EarsightError
 
@@ -29,6 +31,9 @@ app = typer.Typer(
 app.command()(ask)
 app.command()(chat)
 app.command()(probe)
+app.command()(systems)
+app.command()(plan)
+app.add_typer(import_app, name="import")
 app.add_typer(starter.app, name="starter")
 
 
@@ -48,14 +53,6 @@ def earsight(
     ] = False,
 ) -> None:
     """Ask a video what it shows and what it sounds like."""
-
-
-@app.command()
-def systems() -> None:
-    """List the systems there are."""
-    from earsight import systems as listing
-
-    print("\n".join(listing.names()))
 
 
 def main(arguments: list[str] | None = None) -> None:

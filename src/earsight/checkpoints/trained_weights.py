@@ -13,6 +13,16 @@ from earsight.model.audio_visual_lm import EarsightForConditionalGeneration
 CONNECTOR, LORA = "connector.safetensors", "lora.safetensors"
 
 
+def make_trainable(model: EarsightForConditionalGeneration) -> None:
+    """Freeze the encoders; the connector is trained, and of the language model the LoRA, or all where there is none."""
+    if model.description.lora:
+        add_lora(model)
+        return
+    model.requires_grad_(False)
+    model.connector.requires_grad_(True)
+    model.language_model.requires_grad_(True)
+
+
 def add_lora(model: EarsightForConditionalGeneration) -> None:
     """Put the system's LoRA on the language model and make it and the connector trainable."""
     model.requires_grad_(False)

@@ -14,7 +14,8 @@ Sun et al., "video-SALMONN", ICML 2024, sections 3.1 to 3.3, equations 1 to 6.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -37,9 +38,11 @@ class Level:
 
 @dataclass(frozen=True)
 class MultiResolutionQFormerConfig:
+    absent: ClassVar[str] = "zeros"  # a sense that is not there is read as zeros
+
     streams: tuple[str, ...] = ("vision", "speech", "sound")
     step_seconds: float = 0.5  # one frame, and the sound of that time
-    positions: int = 32  # in a step; sound has fewer and is completed with zeros
+    positions: int = 32  # in a step, the picture encoder's; sound has fewer and is completed with zeros
     levels: tuple[Level, ...] = (Level(0.5, 3), Level(5.0, 30))  # fine to coarse
     shared: bool = True  # one Q-Former for all levels, as in the paper; False: each has its own
     causal: Causal = "past"
@@ -74,10 +77,6 @@ class MultiResolutionQFormerConfig:
                 )
         if list(steps) != sorted(set(steps)):
             raise EarsightError(f"levels must go from fine to coarse, each once; these are {list(steps)} steps")
-        if coarse * self.positions > self.max_positions:
-            raise EarsightError(
-                f"a window of {coarse} steps of {self.positions} is over max_positions {self.max_positions}"
-            )
 
     @property
     def steps_per_window(self) -> tuple[int, ...]:
@@ -104,6 +103,10 @@ class MultiResolutionQFormerConfig:
         steps = max((self.n_steps(s, extent.steps[s], extent.rate_hz.get(s, 0.0)) for s in here), default=0)
         return n_windows(steps, self.steps_per_window[-1]) * self.levels[-1].n_queries
 
+    def with_encoders(self, encoders: Mapping[str, Any]) -> "MultiResolutionQFormerConfig":
+        """The same for these encoders: a step has as many positions as the picture encoder has tokens a frame."""
+        return replace(self, positions=encoders[PICTURE].positions) if PICTURE in encoders else self
+
     def build(self, dims: Mapping[str, int], llm_dim: int) -> "MultiResolutionQFormer":
         return MultiResolutionQFormer(self, dims, llm_dim)
 
@@ -114,6 +117,11 @@ class MultiResolutionQFormer(nn.Module):
         from transformers import Blip2QFormerConfig
 
         self.config = config
+        steps = config.steps_per_window[-1]
+        if steps * config.positions > config.max_positions:
+            raise EarsightError(
+                f"a window of {steps} steps of {config.positions} is over max_positions {config.max_positions}"
+            )
         sounds = [name for name in config.streams if name != PICTURE]
         self.widths = {name: dims[name] if name == PICTURE else config.audio_dim for name in config.streams}
         width = sum(self.widths.values())

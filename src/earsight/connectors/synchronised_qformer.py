@@ -8,8 +8,8 @@ Sun et al., "video-SALMONN", ICML 2024, sections 3.1 and 3.2, equations 1 and 2.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,8 @@ from earsight.types import Extent, Features, SoftTokens
 
 @dataclass(frozen=True)
 class SynchronisedQFormerConfig:
+    absent: ClassVar[str] = "zeros"  # a sense that is not there is read as zeros
+
     counts_by_clock: ClassVar[bool] = True  # tokens follow from the medium's duration, whatever its streams hold
 
     streams: tuple[str, ...] = ("vision", "speech", "sound")
@@ -40,6 +42,10 @@ class SynchronisedQFormerConfig:
         """How many soft tokens a medium becomes; one without anything still is one step long."""
         steps = n_steps(extent.milliseconds / 1000, self.step_seconds)
         return n_windows(steps, self.steps_per_window) * self.n_queries
+
+    def with_encoders(self, encoders: Mapping[str, Any]) -> "SynchronisedQFormerConfig":
+        """The same for these encoders: a step has as many positions as the picture encoder has tokens a frame."""
+        return replace(self, positions=encoders["vision"].positions) if "vision" in encoders else self
 
     def build(self, dims: Mapping[str, int], llm_dim: int) -> "SynchronisedQFormer":
         return SynchronisedQFormer(self, dims, llm_dim)

@@ -10,7 +10,7 @@ Tang et al., "SALMONN", ICLR 2024, section 3.1, equations 2 and 3.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,8 @@ from earsight.types import Extent, Features, SoftTokens
 
 @dataclass(frozen=True)
 class WindowQFormerConfig:
+    absent: ClassVar[str] = "drop"  # a sense that is not there has no tokens
+
     streams: tuple[str, ...] = ("speech", "sound")
     window_seconds: float = 0.333333
     stride_seconds: float | None = None  # None: windows follow each other without overlap

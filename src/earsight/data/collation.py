@@ -10,8 +10,8 @@ from earsight.data.scenes import Example
 from earsight.data.starter_corpus import Item
 from earsight.model import prompt_ids
 from earsight.model.media_inputs import slot_text
-from earsight.model.prompt_ids import IGNORED as IGNORED
 from earsight.model.processor import EarsightProcessor
+from earsight.model.prompt_ids import IGNORED as IGNORED
 from earsight.types import Extent
 
 

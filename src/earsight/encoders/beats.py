@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from earsight.encoders.kaldi_fbank import fbank, n_frames
 from earsight.errors import EarsightError
+from earsight.media.kaldi_fbank import fbank, n_frames
 from earsight.types import Features
 
 N_MELS = 128
@@ -167,7 +167,7 @@ class _Encoder(nn.Module):
         listening = mask if listening is None else listening
         counts = list(zip(listening.sum(1).tolist(), mask.sum(1).tolist(), strict=True))
         longest = max((attending for attending, _ in counts), default=0)
-        if not mask.any():
+        if not listening.any():
             return [tokens[mask]] * len(self.layers)
         place = functional.gelu(self.pos_conv[0](tokens.transpose(1, 2))[..., : tokens.shape[1]]).transpose(1, 2)
         hidden = self.layer_norm((tokens + place)[listening])  # (n_valid, hidden)
@@ -249,6 +249,8 @@ class _Attention(nn.Module):
         # With the keys in reverse, bias[i, j] is the (i + j)th distance: a view of the distances, no table of pairs.
         keys, values = keys.flip(1), values.flip(1)
         table = bias[:, middle - heard + 1 : middle + n_tokens].unfold(1, heard, 1)  # (n_heads, tokens, heard)
+        if not heard:
+            return torch.zeros_like(queries)
         whole = queries.device.type != "cpu"
         step = self.n_heads if whole else max(1, SCORES_AT_ONCE // (n_tokens * heard))
         read = [

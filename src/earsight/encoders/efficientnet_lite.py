@@ -35,11 +35,12 @@ class EfficientNetLiteConfig:
     width: float = 1.1
     depth: float = 1.2
     image_size: int = 260
+    with_pixels: bool = False  # the prepared pixels are handed on for a connector's own use
     grid: int = 3  # the feature map is averaged to grid x grid tokens; one more token is its mean
 
     @property
     def dims(self) -> dict[str, int]:
-        return {"vision": HEAD_DIM}
+        return {"vision": HEAD_DIM} | ({"pixels": 3} if self.with_pixels else {})
 
     @property
     def positions(self) -> int:
@@ -68,7 +69,9 @@ class EfficientNetLite(nn.Module):
     def forward(self, values: Tensor, lengths: Tensor) -> dict[str, Features]:
         """(n_frames, 3, size, size) in about [-1, 1] -> {"vision": (n_frames, 1, grid * grid + 1, 1280)}."""
         tokens = self.tokens(values)
-        return {"vision": Features(tokens.unsqueeze(1), (lengths > 0).unsqueeze(1), 0.0)}
+        mask = (lengths > 0).unsqueeze(1)
+        streams = {"vision": Features(tokens.unsqueeze(1), mask, 0.0)}
+        return streams | ({"pixels": Features(values.unsqueeze(1), mask, 0.0)} if self.config.with_pixels else {})
 
     def tokens(self, values: Tensor) -> Tensor:
         """(n_frames, 3, size, size) -> (n_frames, grid * grid + 1, 1280), the mean of the map first."""

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from earsight.encoders.kaldi_fbank import fbank
+from earsight.media.kaldi_fbank import fbank
 from earsight.types import Features
 
 EPS = 1e-6  # of every norm but the stem's
@@ -46,7 +46,8 @@ class ImageBindAudioConfig:
 
     @property
     def dims(self) -> dict[str, int]:
-        return {"sound": self.dim}
+        """Width of each stream; that of the mel picture, handed on for a connector's own use, is its one channel."""
+        return {"sound": self.dim} | ({} if self.run_blocks else {"mel": 1})
 
     @property
     def chunk_seconds(self) -> float:
@@ -96,13 +97,17 @@ class ImageBindAudio(nn.Module):
     def forward(self, values: Tensor, lengths: Tensor) -> dict[str, Features]:
         """Embed pieces and, with `run_blocks`, encode them.
 
-        (n_pieces, 1, n_mels, n_frames), samples (n_pieces,) -> {"sound": (n_pieces, 1, positions, dim)}
+        (n_pieces, 1, n_mels, n_frames), samples (n_pieces,) -> {"sound": (n_pieces, 1, positions, dim)} and, without
+        `run_blocks`, {"mel": (n_pieces, 1, 1, n_mels, n_frames)}
         """
         tokens = self.embed(values)
         if self.config.run_blocks:
             tokens = self.trunk(tokens)
         mask = (lengths > 0).to(values.device).unsqueeze(1)
-        return {"sound": Features(tokens.unsqueeze(1) * mask[..., None, None], mask, self.config.rate_hz)}
+        streams = {"sound": Features(tokens.unsqueeze(1) * mask[..., None, None], mask, self.config.rate_hz)}
+        if not self.config.run_blocks:
+            streams["mel"] = Features(values.unsqueeze(1), mask, self.config.rate_hz)
+        return streams
 
     def embed(self, values: Tensor) -> Tensor:
         """What enters the first block, CLS first: (n, 1, n_mels, n_frames) -> (n, positions, dim)."""

@@ -51,40 +51,84 @@ class WhisperStreamsConfig:
         return RATE_HZ / self.pool
 
     @property
-    def positions(self) -> int:
+    def n_frames(self) -> int:
         """Whisper frames in a chunk."""
         return round(self.chunk_seconds * RATE_HZ)
 
     def n_steps(self, n_samples: int) -> int:
         """Steps of a chunk in which there is sound; all of them with `keep_padding`."""
-        most = self.positions // self.pool
+        most = self.n_frames // self.pool
         if self.keep_padding:
             return most
         return min(-(-n_samples // (SAMPLES_A_FRAME * self.pool)), most)
 
     def prepare(self, pieces: Sequence[np.ndarray]) -> dict[str, Tensor]:
         """Waveforms of at most a chunk -> log-mel (n_pieces, n_mels, 2 * positions), each padded to the chunk."""
-        rate = self.sample_rate_hz
-        extractor = _extractor(self.backbone["num_mel_bins"], round(self.chunk_seconds))
-        length = round(self.chunk_seconds * rate)
-        made = extractor(
-            list(pieces), sampling_rate=rate, padding="max_length", max_length=length, return_tensors="pt"
-        )["input_features"]
-        return {"values": made, "lengths": torch.tensor([len(piece) for piece in pieces])}
+        return _log_mel(pieces, self.backbone["num_mel_bins"], self.chunk_seconds)
 
     def build(self) -> "WhisperStreams":
         return WhisperStreams(self)
 
 
+@dataclass(frozen=True)
+class WhisperPiecesConfig:
+    """One step for each piece of sound, from Whisper's middle layers: what CLAP or ImageBind give larger systems."""
+
+    sense: ClassVar[str] = "sound"
+    sample_rate_hz: ClassVar[int] = 16000
+    rate_hz: ClassVar[float] = 0.0
+
+    backbone: Mapping[str, Any] = field(default_factory=lambda: dict(BASE))
+    longest_seconds: float = 10.0  # of a piece
+    n_segments: int = 4
+    sound_layers: tuple[int, ...] = (3, 5)
+    pool: int = 0  # frames averaged to one of a piece's tokens; 0: the piece is one vector
+    with_mel: bool = False  # the log-mel is handed on as a picture
+
+    @property
+    def clip_seconds(self) -> float:
+        return self.longest_seconds
+
+    @property
+    def n_frames(self) -> int:
+        """Whisper frames in a piece."""
+        return round(self.longest_seconds * RATE_HZ)
+
+    @property
+    def positions(self) -> int:
+        """Tokens of a piece: their mean first."""
+        return 1 + (self.n_frames // self.pool if self.pool else 0)
+
+    @property
+    def dims(self) -> dict[str, int]:
+        """Width of each stream; that of the log-mel is its one channel."""
+        return {"sound": self.backbone["d_model"] * len(self.sound_layers)} | ({"mel": 1} if self.with_mel else {})
+
+    def n_steps(self, n_samples: int) -> int:
+        """One, for a piece of any length."""
+        return 1
+
+    def prepare(self, pieces: Sequence[np.ndarray]) -> dict[str, Tensor]:
+        """Waveforms of at most a piece -> log-mel (n_pieces, n_mels, 2 * n_frames)."""
+        return _log_mel(pieces, self.backbone["num_mel_bins"], self.longest_seconds)
+
+    def build(self) -> "WhisperPieces":
+        return WhisperPieces(self)
+
+
+def _log_mel(pieces: Sequence[np.ndarray], n_mels: int, seconds: float) -> dict[str, Tensor]:
+    rate = WhisperStreamsConfig.sample_rate_hz
+    made = _extractor(n_mels, max(1, round(seconds)))(
+        list(pieces), sampling_rate=rate, padding="max_length", max_length=round(seconds * rate), return_tensors="pt"
+    )["input_features"]
+    return {"values": made, "lengths": torch.tensor([len(piece) for piece in pieces])}
+
+
 class WhisperStreams(nn.Module):
     def __init__(self, config: WhisperStreamsConfig) -> None:
         super().__init__()
-        from transformers import WhisperConfig
-        from transformers.models.whisper.modeling_whisper import WhisperEncoder
-
         self.config = config
-        sizes = {name: value for name, value in config.backbone.items() if name != "model_type"}
-        self.encoder = WhisperEncoder(WhisperConfig(**{**sizes, "max_source_positions": config.positions}))
+        self.encoder = _encoder(config.backbone, config.n_frames)
 
     def forward(self, values: Tensor, lengths: Tensor) -> dict[str, Features]:
         """Encode chunks of sound.
@@ -110,6 +154,36 @@ class WhisperStreams(nn.Module):
         return Features(frames, mask, self.config.rate_hz)
 
 
+class WhisperPieces(nn.Module):
+    def __init__(self, config: WhisperPiecesConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = _encoder(config.backbone, config.n_frames)
+
+    def forward(self, values: Tensor, lengths: Tensor) -> dict[str, Features]:
+        """(n_pieces, n_mels, time) -> {"sound": (n_pieces, 1, dim), with `pool` (n_pieces, 1, positions, dim)}."""
+        config, dtype = self.config, self.encoder.conv1.weight.dtype
+        states = self.encoder(values.to(dtype), output_hidden_states=True).hidden_states
+        frames = torch.cat([states[layer] for layer in config.sound_layers], dim=-1)  # (n_pieces, n_frames, dim)
+        valid = (lengths.to(frames.device)[:, None] + SAMPLES_A_FRAME - 1) // SAMPLES_A_FRAME
+        heard = torch.arange(frames.shape[1], device=frames.device)[None] < valid.clamp(min=1)
+        tokens = ((frames * heard[..., None]).sum(1) / heard.sum(1, keepdim=True)).unsqueeze(1)  # (n_pieces, 1, dim)
+        if config.pool:
+            pooled = frames[:, : config.n_frames // config.pool * config.pool].unflatten(1, (-1, config.pool)).mean(2)
+            tokens = torch.cat([tokens, pooled], dim=1).unsqueeze(1)
+        mask = torch.ones(len(frames), 1, dtype=torch.bool, device=frames.device)
+        streams = {"sound": Features(tokens, mask, 0.0)}
+        return streams | ({"mel": Features(values[:, None, None], mask, 0.0)} if config.with_mel else {})
+
+
+def _encoder(sizes: Mapping[str, Any], n_frames: int) -> Any:
+    from transformers import WhisperConfig
+    from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+    plain = {name: value for name, value in sizes.items() if name != "model_type"}
+    return WhisperEncoder(WhisperConfig(**{**plain, "max_source_positions": n_frames}))
+
+
 @lru_cache(maxsize=4)
 def _extractor(n_mels: int, chunk_seconds: int) -> Any:
     from transformers import WhisperFeatureExtractor
@@ -117,8 +191,10 @@ def _extractor(n_mels: int, chunk_seconds: int) -> Any:
     return WhisperFeatureExtractor(feature_size=n_mels, chunk_length=chunk_seconds)
 
 
-def published_state(state: Mapping[str, Tensor], config: WhisperStreamsConfig) -> dict[str, Tensor]:
+def published_state(
+    state: Mapping[str, Tensor], config: WhisperStreamsConfig | WhisperPiecesConfig
+) -> dict[str, Tensor]:
     """A full Whisper encoder's state, its positions cut to one chunk, under this module's names."""
     kept = {f"encoder.{name}": value for name, value in state.items()}
-    kept["encoder.embed_positions.weight"] = kept["encoder.embed_positions.weight"][: config.positions]
+    kept["encoder.embed_positions.weight"] = kept["encoder.embed_positions.weight"][: config.n_frames]
     return kept

@@ -111,8 +111,10 @@ class Chat:
             return source
         from earsight.media import load_clip
 
-        sampling = self.assistant.processor.sampling()
-        return load_clip(source, sampling, audio=self.audio, start_seconds=start_seconds, end_seconds=end_seconds)
+        processor = self.assistant.processor
+        span = {"start_seconds": start_seconds, "end_seconds": end_seconds}
+        clip = load_clip(source, processor.sampling(), audio=self.audio, **span)  # type: ignore[arg-type]
+        return processor.closer(clip, source)
 
     def ask(
         self,

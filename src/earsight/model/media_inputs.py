@@ -7,10 +7,12 @@ clip -> what the system reads of it -> rows (frames, pieces of sound) of each en
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from earsight.connectors.windows import n_steps
+from earsight.media.spotlight import spotlight
 from earsight.model.sound_pieces import Piece, cut, n_sound_steps
 from earsight.systems import System
 from earsight.types import Clip, Extent
@@ -65,7 +67,7 @@ class Placed:
     """One frame on the time axis."""
 
     step: int
-    index: int  # in the clip's frames
+    index: int  # in the pictures
     hold: int = 1  # steps it stays for
 
 
@@ -76,6 +78,7 @@ class Laid:
     clip: Clip
     milliseconds: int
     sound_from: int  # milliseconds
+    pictures: Sequence[np.ndarray]  # (height, width, 3) uint8 each
     frames: tuple["Placed", ...]
     pieces: Mapping[str, Sequence[Piece]]  # by sound encoder
     n_soft_tokens: int
@@ -94,10 +97,17 @@ def lay_out(clip: Clip, system: System) -> Laid:
     """Place a clip's frames and sound in the system's steps, and count its soft tokens."""
     clip = within_senses(clip, system.senses)
     seconds = max(clip.duration_seconds, _sound_end(clip))
-    frames = _frames(clip, system, seconds) if clip.picture == "present" else ()
+    pictures: Sequence[np.ndarray] = list(clip.frames)
+    if system.spotlight_grid > 1 and is_still(clip):
+        pictures = [*pictures, *spotlight(clip.frames[0], system.spotlight_grid)]
+        seconds = len(pictures) * system.connector.step_seconds
+        frames = tuple(Placed(index, index) for index in range(len(pictures)))
+    else:
+        frames = _frames(clip, system, seconds) if clip.picture == "present" else ()
     pieces: dict[str, Sequence[Piece]] = {}
     if clip.sound == "present":
-        times = [float(clip.frame_times[frame.index]) for frame in frames]
+        # Where a still picture is repeated, the moments are those of the sound.
+        times = [] if any(frame.hold > 1 for frame in frames) else [float(clip.frame_times[f.index]) for f in frames]
         for name, encoder in system.encoders.items():
             if encoder.sense == "sound":
                 pieces[name] = cut(clip, encoder, system, times)
@@ -114,16 +124,25 @@ def lay_out(clip: Clip, system: System) -> Laid:
         rates |= dict.fromkeys(encoder.dims, _picture_rate(system) if encoder.sense == "picture" else encoder.rate_hz)
     count = system.connector.n_soft_tokens(Extent(milliseconds, steps, rates))
     on_clock = system.sound_pieces == "clock" and clip.sound == "present"
-    return Laid(clip, milliseconds, round(clip.waveform_start_seconds * 1000) * on_clock, frames, pieces, count)
+    sound_from = round(clip.waveform_start_seconds * 1000) * on_clock
+    return Laid(clip, milliseconds, sound_from, pictures, frames, pieces, count)
+
+
+def is_still(clip: Clip) -> bool:
+    """A picture that does not move and has no sound with it."""
+    return clip.picture == "present" and len(clip.frames) == 1 and clip.sound != "present"
 
 
 def _frames(clip: Clip, system: System, seconds: float) -> tuple[Placed, ...]:
     """Frames on the time axis: all of them in order, or on the clock, at most one a step."""
+    alone = system.repeat_still and len(clip.frame_times) == 1 and clip.sound == "present"
     if system.n_frames is not None:
+        if alone:
+            return (Placed(0, 0, system.n_frames),)
         return tuple(Placed(index, index) for index in range(min(len(clip.frame_times), system.n_frames)))
     step_seconds = system.connector.step_seconds
     total = n_steps(seconds, step_seconds)
-    if system.repeat_still and len(clip.frame_times) == 1 and clip.sound == "present":
+    if alone:
         return (Placed(0, 0, total),)
     placed: dict[int, int] = {}
     for index, time in enumerate(clip.frame_times):
@@ -150,7 +169,7 @@ def media_tensors(laid: Sequence[Laid], system: System) -> dict[str, Tensor]:
     for name, encoder in system.encoders.items():
         rows = [(m, p.at, p.waveform) for m, one in enumerate(laid) for p in one.pieces.get(name, ())]
         if encoder.sense == "picture":
-            rows = [(m, f.step, one.clip.frames[f.index]) for m, one in enumerate(laid) for f in one.frames]
+            rows = [(m, f.step, one.pictures[f.index]) for m, one in enumerate(laid) for f in one.frames]
             tensors[f"{name}_hold"] = torch.tensor([f.hold for one in laid for f in one.frames], dtype=torch.long)
         if rows:
             prepared = encoder.prepare([values for _, _, values in rows])

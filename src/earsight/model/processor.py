@@ -7,6 +7,7 @@ conversation -> chat template -> text with <|image|> <|audio|> <|video|>
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -21,6 +22,7 @@ from earsight.model.media_inputs import (
     MEDIA_TOKEN,
     Laid,
     input_names,
+    is_still,
     lay_out,
     media_tensors,
     reads_question,
@@ -196,8 +198,16 @@ class EarsightProcessor(ProcessorMixin):
         clip = medium.source
         if not isinstance(clip, Clip):
             policy = medium.audio or ("auto" if medium.kind != "video" else audio_policy)
-            clip = load_clip(clip, self.sampling(num_frames), audio=policy)  # type: ignore[arg-type]
+            clip = self.closer(load_clip(clip, self.sampling(num_frames), audio=policy), clip)  # type: ignore[arg-type]
         return within_senses(clip, medium.senses)
+
+    def closer(self, clip: Clip, source: Any) -> Clip:
+        """A still picture again, large enough for its parts, where the system looks at these."""
+        grid = self.description.spotlight_grid
+        if grid < 2 or not is_still(clip) or clip.decode_plan != "still":
+            return clip
+        width, height = self.sampling().frame_size or (0, 0)
+        return load_clip(source, replace(self.sampling(), frame_size=(grid * width, grid * height)), audio="ignore")
 
     def _prepare(
         self,

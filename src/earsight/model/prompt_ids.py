@@ -27,15 +27,23 @@ def batch(
     behind it, and numbers the positions through the padding (position_ids), as SALMONN was trained.
     """
     asked = [_text_ids(text, tokenizer, prompt) for text in texts]
-    told: list[list[int]] = [[] for _ in asked]
+    told = None
     if answers is not None:
         told = [[*_plain_ids(answer, tokenizer), tokenizer.eos_token_id] for answer in answers]
+    return padded(asked, told, tokenizer.pad_token_id, padding_side)
+
+
+def padded(
+    asked: Sequence[Sequence[int]], answers: Sequence[Sequence[int]] | None, pad_id: int, padding_side: str
+) -> dict[str, Tensor]:
+    """Ids of prompts and answers as one batch; see `batch`."""
+    told = [[] for _ in asked] if answers is None else answers
     if padding_side not in ("left", "right", "inner"):
         raise PromptError(f"padding_side={padding_side!r}: expected left, right or inner")
     most_asked = max(map(len, asked)) if padding_side == "inner" else 0
     starts = [max(len(question), most_asked) for question in asked]  # where each row's answer begins
     length = max(start + len(reply) for start, reply in zip(starts, told, strict=True))
-    ids = torch.full((len(asked), length), tokenizer.pad_token_id)
+    ids = torch.full((len(asked), length), pad_id)
     mask, labels = torch.zeros_like(ids), torch.full_like(ids, IGNORED)
     for row, (question, reply, start) in enumerate(zip(asked, told, starts, strict=True)):
         shift = length - start - len(reply) if padding_side == "left" else 0

@@ -75,6 +75,18 @@ CHATML = (
     "{% endfor %}{% endif %}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+# Vicuna's turns without its system message, as the published code of SALMONN and video-SALMONN writes them.
+VICUNA_TURNS = (
+    "{% for message in messages %}"
+    "{% if message['role'] == 'user' %}USER: {% elif message['role'] == 'assistant' %}ASSISTANT: {% endif %}"
+    "{% if message['content'] is string %}{{ message['content'] }}"
+    "{% else %}{% for part in message['content'] %}"
+    "{% if part['type'] == 'text' %}{{ part['text'] }}{% else %}<|{{ part['type'] }}|>{% endif %}"
+    "{% endfor %}{% endif %}"
+    "{% if message['role'] == 'assistant' %}{{ eos_token }}{% else %}\n{% endif %}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
+)
 
 
 @dataclass(frozen=True)
@@ -107,6 +119,8 @@ class System:
     # Reference quirk: video-SALMONN takes the first and last frame of each second, not two evenly spaced ones.
     frames_at_second_ends: bool = False
     hold_frames: bool = False  # where `max_frames` thins a long clip, each frame stays until the next
+    # A still picture is followed by its grid x grid parts, each as large as a frame (video-SALMONN, appendix I); 0: no.
+    spotlight_grid: int = 0
     repeat_still: bool = False  # a still picture with sound is repeated at each step of the sound
     # How sound is cut into pieces: from the clip's zero in chunks, from its own beginning in chunks, into equal
     # segments, or one piece around each frame.
