@@ -272,7 +272,6 @@ def test_a_checkpoint_gives_its_levels_back():
         ({"levels": (Level(0.7, 1), Level(5.0, 5))}, "not whole steps"),
         ({"levels": (Level(5.0, 30), Level(0.5, 3))}, "do not fill"),
         ({"levels": ()}, "empty"),
-        ({"max_positions": 64}, "over max_positions"),
     ],
 )
 def test_levels_that_do_not_fit_are_refused(settings, told):
