@@ -22,8 +22,10 @@ def load(name: str = "starter", **options: Any) -> "Assistant":
     """A model that answers questions about clips; fetches its pretrained parts at first use.
 
     Args:
-        name: "starter", or a folder written by `save_pretrained`.
-        options: `dtype` of the language model; for the starter also `progress`, called while parts are fetched.
+        name: "starter"; a folder that `save_pretrained`, `earsight import` or a training wrote; or a system's tiny
+            variant, such as "salmonn/tiny", whose weights are random.
+        options: `dtype`, `quantization` ("8bit", "4bit"), `device_map`, see `checkpoints.starter.load_folder`; for the
+            starter also `progress`, called while parts are fetched.
 
     Raises:
         EarsightError: no such model, or parts of it cannot be had.
@@ -36,6 +38,15 @@ def load(name: str = "starter", **options: Any) -> "Assistant":
         return starter.load(**options)
     if (Path(name) / "config.json").is_file():
         return starter.load_folder(Path(name), **options)
+    if name.endswith("/tiny"):
+        from earsight.checkpoints.build import build_tiny
+        from earsight.model.assistant import Assistant
+
+        return Assistant(*build_tiny(name))
+    if name.split("/")[0].replace("-", "_") in systems.names():
+        raise EarsightError(
+            f"{name} has no weights here; bring its published ones in with `earsight import`, and give their folder"
+        )
     raise EarsightError(f"no model '{name}'; give \"starter\" or a checkpoint folder with a config.json")
 
 

@@ -43,10 +43,10 @@ class FakeModel:
         model = self
 
         class Talk:
-            def ask(self, question, *, max_new_tokens=64, on_text=None):
+            def ask(self, question, *, max_new_tokens=None, lora_scale=1.0, on_text=None):
                 if question == "forbidden":
                     raise MediaError("this question cannot be asked; ask another")
-                return model.ask(source, question, on_text=on_text)
+                return model.ask(source, question, on_text=on_text, max_new_tokens=max_new_tokens, lora_scale=lora_scale)
 
         return Talk()
 

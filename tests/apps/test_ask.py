@@ -37,13 +37,15 @@ def test_explain_says_which_sense_carried_the_answer_and_what_was_not_there(ears
 
 
 def test_options_reach_the_model_by_its_own_names(earsight, model, clips):
-    earsight("ask", "one.mp4", "Q?", "--audio", "ignore", "--start", "1.5", "--end", "3", "--max-new-tokens", "9")
+    options = ["--audio", "ignore", "--start", "1.5", "--end", "3", "--max-new-tokens", "9", "--lora-scale", "0.5"]
+    earsight("ask", "one.mp4", "Q?", *options)
     assert model.asked[0][2] == {
         "audio": "ignore",
         "explain": False,
         "start_seconds": 1.5,
         "end_seconds": 3.0,
         "max_new_tokens": 9,
+        "lora_scale": 0.5,
     }
 
 

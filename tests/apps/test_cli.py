@@ -15,9 +15,22 @@ def test_version_is_the_packages(earsight):
     assert earsight("--version") == (0, f"earsight {package.__version__}\n", "")
 
 
-def test_systems_are_the_folders_listing(earsight):
-    assert earsight("systems")[1].split() == package.systems.names()
-    assert "starter" in package.systems.names()
+def test_systems_are_the_folders_listing_with_their_variants_senses_and_sizes(earsight):
+    status, out, _ = earsight("systems")
+    listed = [line.split()[0].replace("-", "_") for line in out.splitlines() if not line.startswith(" ")]
+    assert status == 0 and listed == package.systems.names()
+    assert {"starter", "salmonn", "video_salmonn", "av_llm", "dolphin"} <= set(listed)
+    assert "salmonn/13b" in out and "40 layers of 5120" in out and "picture and sound" in out
+
+
+def test_a_plan_tells_parameters_and_tokens_without_a_weight(earsight):
+    status, out, _ = earsight("plan", "salmonn/13b", "--clip-seconds", "30")
+    assert status == 0 and "33,332,992" in out and "89 soft tokens" in out
+
+
+def test_a_setting_that_is_not_there_names_the_nearest(earsight):
+    status, _, err = earsight("plan", "salmonn/7b", "connector.n_querys=2")
+    assert status == 2 and "did you mean n_queries?" in err and err.count("\n") == 1
 
 
 def test_an_unknown_option_is_status_2_without_a_traceback(earsight):

@@ -14,7 +14,14 @@ from earsight.types import Answer, AudioPolicy, Evidence
 Audio = Annotated[AudioPolicy, typer.Option(help="auto: use sound if there is any; require: no sound is an error.")]
 Start = Annotated[float | None, typer.Option("--start", help="Begin here, in seconds.", metavar="SECONDS")]
 End = Annotated[float | None, typer.Option("--end", help="Stop here, in seconds.", metavar="SECONDS")]
-MaxNewTokens = Annotated[int, typer.Option(help="The longest answer, in tokens.", metavar="N")]
+MaxNewTokens = Annotated[int | None, typer.Option(help="The longest answer, in tokens.", metavar="N")]
+LoraScale = Annotated[
+    float, typer.Option(help="How much the LoRA counts: 1 as trained, less for SALMONN's discount.", metavar="SCALE")
+]
+Model = Annotated[str, typer.Option(help='"starter", or a folder that earsight import or a training wrote.')]
+Dtype = Annotated[str | None, typer.Option(help="Numbers of the language model: float32, bfloat16, float16.")]
+Quantization = Annotated[str | None, typer.Option(help="8bit or 4bit weights of the language model (bitsandbytes).")]
+DeviceMap = Annotated[str | None, typer.Option(help='"auto" spreads a model over GPUs, memory and disk.')]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print answers and errors only.")]
 
 
@@ -28,7 +35,12 @@ def ask(
     audio: Audio = "auto",
     start: Start = None,
     end: End = None,
-    max_new_tokens: MaxNewTokens = 64,
+    max_new_tokens: MaxNewTokens = None,
+    lora_scale: LoraScale = 1.0,
+    model: Model = "starter",
+    dtype: Dtype = None,
+    quantization: Quantization = None,
+    device_map: DeviceMap = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say which sense carried the answer.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print answers as JSON lines.")] = False,
     quiet: Quiet = False,
@@ -39,19 +51,20 @@ def ask(
     of clips and --question. Exit status 0: all answered; 2: something was skipped or wrong.
     """
     clips, question = clips_and_question(given, question)
-    wishes = Wishes(audio, start, end, max_new_tokens, explain)
+    wishes = Wishes(audio, start, end, max_new_tokens, explain, lora_scale)
+    options = {"dtype": dtype, "quantization": quantization, "device_map": device_map}
     if len(clips) > 1 or out is not None:
         from earsight.apps.batch import ask_many
 
-        ask_many(clips, question, wishes, out, as_json=as_json, quiet=quiet)
+        ask_many(clips, question, wishes, (model, options), out, as_json=as_json, quiet=quiet)
         return
     check_there(clips[0])
-    model = terminal.load_starter(quiet)
+    assistant = terminal.load_model(model, options, quiet)
     if as_json:
-        print(json.dumps(model.ask(clips[0], question, **wishes.values()).to_json(), ensure_ascii=False))
+        print(json.dumps(assistant.ask(clips[0], question, **wishes.values()).to_json(), ensure_ascii=False))
         return
     with Streaming() as streaming:
-        answer = model.ask(clips[0], question, on_text=streaming.write, **wishes.values())
+        answer = assistant.ask(clips[0], question, on_text=streaming.write, **wishes.values())
         streaming.finish(answer.text)
     if answer.evidence:
         print("\n".join(evidence_lines(answer.evidence)), flush=True)

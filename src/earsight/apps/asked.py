@@ -19,13 +19,16 @@ class Wishes:
     audio: AudioPolicy = "auto"
     start_seconds: float | None = None
     end_seconds: float | None = None
-    max_new_tokens: int = 64
+    max_new_tokens: int | None = None  # None: as many as the system says
     explain: bool = False
+    lora_scale: float = 1.0
 
     def __post_init__(self) -> None:
         check_span(self.start_seconds, self.end_seconds)
-        if self.max_new_tokens < 1:
+        if self.max_new_tokens is not None and self.max_new_tokens < 1:
             raise EarsightError(f"--max-new-tokens {self.max_new_tokens}: at least 1 is needed")
+        if not 0 <= self.lora_scale < float("inf"):
+            raise EarsightError(f"--lora-scale {self.lora_scale:g}: expected 0 or more; 1 is as trained")
 
     def values(self) -> dict[str, Any]:
         """As keyword arguments of `Assistant.ask`."""

@@ -18,8 +18,6 @@ from earsight.errors import EarsightError
 if TYPE_CHECKING:
     from earsight.model.assistant import Assistant
 
-MODEL = "starter"
-
 
 class Progress(Protocol):
     """Tells how far a run is."""
@@ -28,21 +26,28 @@ class Progress(Protocol):
 
 
 def ask_many(
-    clips: Sequence[str], question: str, wishes: Wishes, out: Path | None, *, as_json: bool, quiet: bool
+    clips: Sequence[str],
+    question: str,
+    wishes: Wishes,
+    model: tuple[str, dict[str, str | None]],
+    out: Path | None,
+    *,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Answer for every clip that is not yet in `out`; typer.Exit(2) if any was skipped."""
     if not any(is_there(clip) for clip in clips):
         raise EarsightError(f"none of the {len(clips)} clips exists, the first is {clips[0]}; give files or addresses")
-    everything = {key_of(asked): asked for asked in (_asked(clip, question, wishes) for clip in clips)}
+    everything = {key_of(asked): asked for asked in (_asked(clip, question, wishes, model[0]) for clip in clips)}
     skipped: Counter[str] = Counter()
     with ExitStack() as stack:
         file = stack.enter_context(AnswersFile(out)) if out else None
         todo = [asked for key, asked in everything.items() if not file or key not in file.done]
         if todo:
-            model = terminal.load_starter(quiet)
+            assistant = terminal.load_model(*model, quiet)
             progress = stack.enter_context(_progress(len(todo), quiet, answers_shown=not file or as_json))
             for asked in todo:
-                if reason := _ask_one(model, asked, wishes, file, progress, as_json):
+                if reason := _ask_one(assistant, asked, wishes, file, progress, as_json):
                     skipped[reason] += 1
     if not quiet:
         print(_summary(len(todo), len(everything) - len(todo), skipped, out), file=sys.stderr)
@@ -50,8 +55,8 @@ def ask_many(
         raise typer.Exit(2)
 
 
-def _asked(clip: str, question: str, wishes: Wishes) -> dict[str, Any]:
-    return {"source": clip, "question": question, "model": MODEL} | wishes.values()
+def _asked(clip: str, question: str, wishes: Wishes, model: str) -> dict[str, Any]:
+    return {"source": clip, "question": question, "model": model} | wishes.values()
 
 
 def _ask_one(

@@ -7,8 +7,22 @@ from typing import Annotated
 import typer
 
 from earsight.apps import terminal
-from earsight.apps.ask import Audio, End, MaxNewTokens, Quiet, Start, Streaming, about, pace
-from earsight.apps.asked import check_span, check_there
+from earsight.apps.ask import (
+    Audio,
+    DeviceMap,
+    Dtype,
+    End,
+    LoraScale,
+    MaxNewTokens,
+    Model,
+    Quantization,
+    Quiet,
+    Start,
+    Streaming,
+    about,
+    pace,
+)
+from earsight.apps.asked import Wishes, check_there
 from earsight.errors import EarsightError
 
 
@@ -17,23 +31,31 @@ def chat(
     audio: Audio = "auto",
     start: Start = None,
     end: End = None,
-    max_new_tokens: MaxNewTokens = 64,
+    max_new_tokens: MaxNewTokens = None,
+    lora_scale: LoraScale = 1.0,
+    model: Model = "starter",
+    dtype: Dtype = None,
+    quantization: Quantization = None,
+    device_map: DeviceMap = None,
     quiet: Quiet = False,
 ) -> None:
     """Ask several questions about one clip: one a line, an empty line ends.
 
     Questions may also be piped in. The clip is decoded and encoded once.
     """
-    check_span(start, end)
+    Wishes(audio, start, end, max_new_tokens, lora_scale=lora_scale)  # checked before anything is loaded
     check_there(clip)
-    model = terminal.load_starter(quiet)
+    options = {"dtype": dtype, "quantization": quantization, "device_map": device_map}
+    assistant = terminal.load_model(model, options, quiet)
     with terminal.Waiting("looking and listening ...", quiet):
-        talk = model.chat(clip, audio=audio, start_seconds=start, end_seconds=end)
+        talk = assistant.chat(clip, audio=audio, start_seconds=start, end_seconds=end)
     failed, first = False, True
     for question in questions():
         try:
             with Streaming() as streaming:
-                answer = talk.ask(question, max_new_tokens=max_new_tokens, on_text=streaming.write)
+                answer = talk.ask(
+                    question, max_new_tokens=max_new_tokens, lora_scale=lora_scale, on_text=streaming.write
+                )
                 streaming.finish(answer.text)
         except EarsightError as error:
             terminal.print_error(str(error))  # the next question may be better

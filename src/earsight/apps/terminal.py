@@ -91,9 +91,10 @@ def progress_bar() -> "Progress":
     return Progress(*columns, console=console, redirect_stdout=False)  # else answers would go to stderr
 
 
-def load_starter(quiet: bool = False) -> "Assistant":
-    """The starter, with a bar while its parts are fetched for the first time."""
+def load_model(name: str, options: dict[str, str | None], quiet: bool = False) -> "Assistant":
+    """A model by its name or folder, with a bar while the starter's parts are fetched for the first time."""
     import earsight
 
-    with Waiting("loading the starter ...", quiet) as waiting:
-        return earsight.load("starter", progress=waiting.report)
+    with Waiting(f"loading {'the starter' if name == 'starter' else name} ...", quiet) as waiting:
+        more = {"progress": waiting.report} if name == "starter" else {}
+        return earsight.load(name, **more, **{key: value for key, value in options.items() if value})

@@ -1,5 +1,6 @@
 """How a checkpoint is loaded: in which numbers, quantised or not, on which devices (bitsandbytes, accelerate)."""
 
+import tempfile
 from importlib.util import find_spec
 from typing import Any
 
@@ -10,11 +11,11 @@ from earsight.model.precision import native_dtype
 
 QUANTIZATIONS = ("8bit", "4bit")
 # Encoders, connector and LoRA keep their precision: they are small beside the language model.
-NEVER_QUANTISED = ["encoders", "connector", "lm_head"]
+NEVER_QUANTISED = ["encoders", "connector", "lm_head", r".*\.lora_[AB]"]
 
 
 def loading_options(
-    dtype: str = "auto", quantization: str | None = None, device_map: str | None = None
+    dtype: str = "auto", quantization: str | None = None, device_map: str | dict | None = None
 ) -> dict[str, Any]:
     """Keyword arguments of Transformers' `from_pretrained`.
 
@@ -28,7 +29,7 @@ def loading_options(
     if quantization:
         options["quantization_config"] = _quantization(quantization, chosen)
     if device_map:
-        options["device_map"] = device_map
+        options |= {"device_map": device_map, "offload_folder": tempfile.mkdtemp(prefix="earsight-offload-")}
     return options
 
 

@@ -37,7 +37,7 @@ class Assistant:
         audio: AudioPolicy = "auto",
         start_seconds: float | None = None,
         end_seconds: float | None = None,
-        max_new_tokens: int = 64,
+        max_new_tokens: int | None = None,
         lora_scale: float = 1.0,
         explain: bool = False,
         on_text: OnText | None = None,
@@ -47,6 +47,7 @@ class Assistant:
         Args:
             source: a path, URL, bytes, data URI, array, image, or an already decoded `Clip`.
             audio: "auto", "require" (no audible sound is an error) or "ignore".
+            max_new_tokens: None is as many as the system says.
             lora_scale: how much the LoRA counts: 1 as trained, less for SALMONN's discount (section 4.2).
             explain: also score the answer without its sound and without its picture.
             on_text: called with each new piece of text.
@@ -71,10 +72,10 @@ class Assistant:
         """Decode and encode a clip once, for any number of questions."""
         return Chat(self, source, audio, start_seconds, end_seconds)
 
-    def _check(self, question: str, max_new_tokens: int) -> None:
+    def _check(self, question: str, max_new_tokens: int | None) -> None:
         if not question.strip():
             raise PromptError('an empty question was given; ask something, for example "What do you see?"')
-        if max_new_tokens < 1:
+        if max_new_tokens is not None and max_new_tokens < 1:
             raise PromptError(f"max_new_tokens is {max_new_tokens}; at least 1 is needed")
         self.processor.refuse_reserved([{"role": "user", "content": question}])
 
@@ -120,7 +121,7 @@ class Chat:
         self,
         question: str,
         *,
-        max_new_tokens: int = 64,
+        max_new_tokens: int | None = None,
         lora_scale: float = 1.0,
         explain: bool = False,
         on_text: OnText | None = None,
@@ -193,9 +194,11 @@ class Chat:
         if surplus := self.cache.get_seq_length() - kept:
             self.cache.crop(-surplus)
 
-    def _generate(self, ids: Tensor, max_new_tokens: int, streamer: TextStreamer) -> Tensor:
+    def _generate(self, ids: Tensor, max_new_tokens: int | None, streamer: TextStreamer) -> Tensor:
         assert self.soft_tokens is not None
-        settings = dict(self.assistant.processor.description.generation) | {"max_new_tokens": max_new_tokens}
+        settings = dict(self.assistant.processor.description.generation)
+        if max_new_tokens is not None:
+            settings["max_new_tokens"] = max_new_tokens
         if settings.get("num_beams", 1) > 1:  # beams neither stream nor share a cache with the next question
             self._forget()
         else:
