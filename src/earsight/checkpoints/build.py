@@ -92,7 +92,10 @@ def build_random(
         model = EarsightForConditionalGeneration(config)
     text = config.get_text_config()
     model.generation_config.update(
-        bos_token_id=text.bos_token_id, eos_token_id=text.eos_token_id, pad_token_id=text.pad_token_id, do_sample=False
+        bos_token_id=text.bos_token_id,
+        eos_token_id=text.eos_token_id,
+        pad_token_id=text.pad_token_id,
+        **described.generation,
     )
     return model
 

@@ -6,6 +6,7 @@ decode -> prepare -> encode -> connect -> splice -> generate
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from earsight.errors import PromptError
 from earsight.model import lora
 from earsight.model.audio_visual_lm import EarsightForConditionalGeneration
 from earsight.model.evidence import weigh
-from earsight.model.media_inputs import lay_out, media_tensors
+from earsight.model.media_inputs import ROW_INPUTS, Laid, lay_out, media_tensors, within_senses
 from earsight.model.processor import EarsightProcessor
 from earsight.types import Answer, AudioPolicy, Clip, Features, SoftTokens
 
@@ -80,6 +81,17 @@ class Assistant:
         self.processor.refuse_reserved([{"role": "user", "content": question}])
 
 
+SENSES: tuple[str, ...] = ("picture", "sound")
+
+
+@dataclass
+class View:
+    """A clip as it is met with some senses."""
+
+    laid: Laid
+    soft_tokens: SoftTokens | None = None  # connected at the first question: some systems read it
+
+
 class Chat:
     """Questions about one clip. Each stands for itself; what they share is computed once."""
 
@@ -98,14 +110,17 @@ class Chat:
         with timed(self.setup, "decode"):
             decoded = self._decode(source, start_seconds, end_seconds)
         with timed(self.setup, "prepare"):
-            self.laid = lay_out(decoded, system)
-            media = {name: value.to(model.device) for name, value in media_tensors([self.laid], system).items()}
-        self.clip = self.laid.clip
-        self.milliseconds = media["media_milliseconds"]
-        with timed(self.setup, "encode"):
-            self.features: dict[str, Features] = model.encode(media)
-        self.soft_tokens: SoftTokens | None = None  # connected at the first question: some systems read it
+            laid = lay_out(decoded, system)
+            self.media = {name: value.to(model.device) for name, value in media_tensors([laid], system).items()}
+        self.clip = laid.clip
+        self.features: dict[str, Features] = {}
+        self.encoded: set[str] = set()  # names of encoders that have run
+        self.views = {SENSES: View(laid)}  # the clip as met with some senses; a question may name them
+        if not system.prompt.modality_tokens:
+            with timed(self.setup, "encode"):
+                self._encode(SENSES)
         self.cache, self.cached_ids, self.lora_scale = DynamicCache(), torch.zeros(1, 0, dtype=torch.long), 1.0
+        self.cached_view: View | None = None
 
     def _decode(self, source: Any, start_seconds: float | None, end_seconds: float | None) -> Clip:
         if isinstance(source, Clip):
@@ -134,42 +149,73 @@ class Chat:
         timings, self.setup = self.setup, {}
         began, self.began = self.began if timings else time.perf_counter(), 0.0
         self._set_lora_scale(lora_scale)
-        ids = self._prompt(question)
-        asked = self._asked(question)
-        if self.soft_tokens is None or asked:
+        senses, words = self.assistant.processor.senses_asked(question)
+        view, asked = self._view(senses), self._asked(words)
+        if self._encodes(senses):
+            with timed(timings, "encode"):
+                self._encode(senses)
+        features = self._features(senses)
+        if view.soft_tokens is None or asked:
             with timed(timings, "connect"), torch.no_grad():
-                self.soft_tokens = self.assistant.model.connect(self.features, self.milliseconds, **asked)
+                made = self.assistant.model.connect(features, self.media["media_milliseconds"], **asked)
+            view.soft_tokens = made
             self._forget()
-        self._keep_common_prefix(ids)
+        ids = self._prompt(words, view)
+        self._keep_common_prefix(ids, view)
         clock = _Streamer(self.assistant.processor.tokenizer, on_text)
         with timed(timings, "generate"):
-            generated = self._generate(ids, max_new_tokens, clock)
+            generated = self._generate(ids, view.soft_tokens, max_new_tokens, clock)
         timings["first_token"] = (clock.first or time.perf_counter()) - began
         timings["total"] = time.perf_counter() - began
         reply = generated[0, ids.shape[1] :]
         text = self.assistant.processor.tokenizer.decode(reply, skip_special_tokens=True).strip()
         evidence = None
         if explain:
-            evidence = weigh(self.assistant.model, ids, reply, self.features, self.milliseconds, asked)
+            evidence = weigh(self.assistant.model, ids, reply, features, self.media["media_milliseconds"], asked)
+        met = view.laid.clip
         return Answer(
             text=text,
             question=question,
-            source=self.clip.source,
-            seen=seen(self.clip),
-            heard=heard(self.clip),
-            missing=missing(self.clip),
-            notes=self.clip.notes,
+            source=met.source,
+            seen=seen(met),
+            heard=heard(met),
+            missing=missing(met),
+            notes=met.notes,
             audio=self.audio,
             timings=timings,
             n_tokens=len(reply),
             evidence=evidence,
         )
 
-    def _prompt(self, question: str) -> Tensor:
+    def _view(self, senses: tuple[str, ...]) -> "View":
+        if senses not in self.views:
+            clip = within_senses(self.clip, senses)
+            self.views[senses] = View(lay_out(clip, self.assistant.processor.description))
+        return self.views[senses]
+
+    def _encodes(self, senses: tuple[str, ...]) -> set[str]:
+        """Encoders of these senses that have not run yet."""
+        parts = self.assistant.processor.description.encoders
+        return {name for name, part in parts.items() if part.sense in senses} - self.encoded
+
+    def _encode(self, senses: tuple[str, ...]) -> None:
+        names = self._encodes(senses)
+        own = {f"{name}_{what}" for name in names for what in ROW_INPUTS}
+        shared = ("media_milliseconds", "sound_from")
+        wanted = {name: value for name, value in self.media.items() if name in own or name in shared}
+        self.features |= self.assistant.model.encode(wanted)
+        self.encoded |= names
+
+    def _features(self, senses: tuple[str, ...]) -> dict[str, Features]:
+        parts = self.assistant.processor.description.encoders.values()
+        streams = {stream for part in parts if part.sense in senses for stream in part.dims}
+        return {stream: given for stream, given in self.features.items() if stream in streams}
+
+    def _prompt(self, question: str, view: "View") -> Tensor:
         """Token ids of the clip's slot and a question, (1, length)."""
         processor = self.assistant.processor
         content = [{"type": "video", "video": self.clip}, {"type": "text", "text": question}]
-        ids = processor.prompt_ids([{"role": "user", "content": content}], self.laid)
+        ids = processor.prompt_ids([{"role": "user", "content": content}], view.laid)
         return ids.to(self.assistant.model.device)
 
     def _asked(self, question: str) -> dict[str, Tensor]:
@@ -186,16 +232,20 @@ class Chat:
     def _forget(self) -> None:
         self.cache, self.cached_ids = DynamicCache(), torch.zeros(1, 0, dtype=torch.long)
 
-    def _keep_common_prefix(self, ids: Tensor) -> None:
+    def _keep_common_prefix(self, ids: Tensor, view: "View") -> None:
         """Cut the cache back to what it shares with the new prompt, always leaving a token to compute."""
+        if view is not self.cached_view:  # the same placeholders, filled with something else
+            self._forget()
+            self.cached_view = view
         most = min(self.cached_ids.shape[1], ids.shape[1] - 1)
         differing = (self.cached_ids[0, :most].to(ids.device) != ids[0, :most]).nonzero()
         kept = int(differing[0]) if len(differing) else most
         if surplus := self.cache.get_seq_length() - kept:
             self.cache.crop(-surplus)
 
-    def _generate(self, ids: Tensor, max_new_tokens: int | None, streamer: TextStreamer) -> Tensor:
-        assert self.soft_tokens is not None
+    def _generate(
+        self, ids: Tensor, soft_tokens: SoftTokens, max_new_tokens: int | None, streamer: TextStreamer
+    ) -> Tensor:
         settings = dict(self.assistant.processor.description.generation)
         if max_new_tokens is not None:
             settings["max_new_tokens"] = max_new_tokens
@@ -206,8 +256,8 @@ class Chat:
         generated = self.assistant.model.generate(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
-            soft_tokens=self.soft_tokens.values,
-            soft_token_mask=self.soft_tokens.mask,
+            soft_tokens=soft_tokens.values,
+            soft_token_mask=soft_tokens.mask,
             **settings,
         )
         self.cached_ids = generated[:, : self.cache.get_seq_length()]

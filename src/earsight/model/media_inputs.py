@@ -27,6 +27,7 @@ SOUND_WORDS = {
 
 
 MEDIA_TOKEN = "<|media|>"
+ROW_INPUTS = ("values", "lengths", "medium", "at", "hold")  # of each encoder
 
 
 def slot_text(template: str, picture: str, sound: str, n_soft_tokens: int) -> str:
@@ -46,8 +47,12 @@ def input_names(system: System) -> tuple[str, ...]:
     NAME_hold (n_rows,) for how many steps a frame stays;
     instruction_ids, instruction_mask (n_media, length) the question, for encoders that read it.
     """
-    rows = [f"{name}_{what}" for name in system.encoders for what in ("values", "lengths", "medium", "at")]
-    rows += [f"{name}_hold" for name, encoder in system.encoders.items() if encoder.sense == "picture"]
+    rows = [
+        f"{name}_{what}"
+        for name, encoder in system.encoders.items()
+        for what in ROW_INPUTS
+        if what != "hold" or encoder.sense == "picture"
+    ]
     reads = ["instruction_ids", "instruction_mask"] if reads_question(system) else []
     return ("media_milliseconds", "sound_from", *rows, *reads)
 

@@ -183,6 +183,15 @@ class EarsightProcessor(ProcessorMixin):
         filled = SLOT.sub(lambda slot: self.slot(laid), self._templated(plain, None, True))
         return prompt_ids.batch([filled], None, self.tokenizer, self.description.prompt, "left")["input_ids"]
 
+    def senses_asked(self, question: str) -> tuple[tuple[str, ...], str]:
+        """With which senses a question wants a clip met, by its modality tokens, and its words without them."""
+        tokens = self.description.prompt.modality_tokens
+        named = {sense for token, senses in tokens.items() if token in question for sense in senses}
+        for token in tokens:
+            question = question.replace(token, "")
+        both = ("picture", "sound")
+        return (tuple(sense for sense in both if sense in named) or both), question.strip()
+
     def slot(self, laid: Laid) -> str:
         """What a clip becomes in the prompt."""
         return slot_text(self.description.prompt.slot, laid.clip.picture, laid.clip.sound, laid.n_soft_tokens)
