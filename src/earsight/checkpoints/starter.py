@@ -105,7 +105,8 @@ def load_folder(
     from earsight.model import lora, register
     from earsight.model.assistant import Assistant
 
-    logging.getLogger("transformers").setLevel(logging.ERROR)
+    for library in ("transformers", "bitsandbytes"):
+        logging.getLogger(library).setLevel(logging.ERROR)
     disable_progress_bar()
     register()
     options = loading_options(dtype, quantization, device_map)
