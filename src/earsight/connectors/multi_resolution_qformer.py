@@ -47,6 +47,7 @@ class MultiResolutionQFormerConfig:
     shared: bool = True  # one Q-Former for all levels, as in the paper; False: each has its own
     causal: Causal = "past"
     audio_dim: int = 768  # width of each stream of sound when it is joined
+    picture_dim: int | None = None  # of the picture's; None: its own, as published
     hidden: int = 768
     n_layers: int = 2
     n_heads: int = 12
@@ -123,9 +124,11 @@ class MultiResolutionQFormer(nn.Module):
                 f"a window of {steps} steps of {config.positions} is over max_positions {config.max_positions}"
             )
         sounds = [name for name in config.streams if name != PICTURE]
-        self.widths = {name: dims[name] if name == PICTURE else config.audio_dim for name in config.streams}
+        picture_dim = config.picture_dim or dims.get(PICTURE, 0)
+        self.widths = {name: picture_dim if name == PICTURE else config.audio_dim for name in config.streams}
         width = sum(self.widths.values())
         self.audio = nn.ModuleDict({name: nn.Linear(dims[name], config.audio_dim) for name in sounds})
+        self.picture = nn.Linear(dims[PICTURE], config.picture_dim) if config.picture_dim else nn.Identity()
         self.norm = nn.LayerNorm(width)
         self.position_embedding = nn.Embedding(config.max_positions, width)
         nn.init.normal_(self.position_embedding.weight, std=0.02)
@@ -192,7 +195,9 @@ class MultiResolutionQFormer(nn.Module):
                 parts.append(like.new_zeros(*shape, width))
                 continue
             values, mask = grids[name]
-            if name != PICTURE:
+            if name == PICTURE:
+                values = self.picture(values)
+            else:
                 # Where one stream of sound ends before the other, its zeros are mapped too and become the bias; a
                 # stream that a medium does not have at all stays zero.
                 values, mask = self.audio[name](values), heard & here[name].mask.any(1)[:, None, None]

@@ -77,7 +77,8 @@ VARIANTS = {
         },
         connector=AlignedTokensConfig(
             adapter=MultiScaleAdapterConfig(n_blocks=2, dim=64, n_heads=4),
-            merging=InterleavedMergingConfig(n_heads=4),
+            merging=InterleavedMergingConfig(dim=256, n_heads=4),
+            projector_hidden=256,
         ),
         language_model=SMOLLM2_135M,
         lora=SMALL_LORA,

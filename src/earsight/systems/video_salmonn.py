@@ -49,9 +49,10 @@ VARIANTS = {
         connector=MultiResolutionQFormerConfig(
             step_seconds=1.0,
             levels=(Level(1.0, 4), Level(4.0, 16)),
-            audio_dim=384,
+            picture_dim=192,
+            audio_dim=96,
             hidden=384,
-            n_heads=8,
+            n_heads=6,
             intermediate=1536,
             max_positions=40,
         ),
