@@ -198,9 +198,9 @@ def get(name: str, values: Mapping[str, Any] | None = None) -> System:
     system: System = module.SYSTEM
     if variant:
         chosen = module.VARIANTS[variant]
-        system = chosen if isinstance(chosen, System) else _with_values(system, chosen, system_name)
+        system = chosen if isinstance(chosen, System) else with_values(system, chosen, system_name)
     if values:
-        system = _with_values(system, values, system_name)
+        system = with_values(system, values, system_name)
     connect = getattr(system.connector, "with_encoders", None)  # sizes that an encoder decides are not written twice
     return replace(system, connector=connect(system.encoders)) if connect else system
 
@@ -220,6 +220,8 @@ def overrides(settings: Sequence[str]) -> dict[str, Any]:
         place = nested
         for folder in folders:
             place = place.setdefault(folder, {})
+            if not isinstance(place, dict):
+                raise EarsightError(f"'{setting}': {folder} has the value {place!r} already; give one or the other")
         try:
             place[last] = ast.literal_eval({"true": "True", "false": "False", "null": "None"}.get(text, text))
         except (ValueError, SyntaxError):
@@ -231,7 +233,7 @@ def _module(name: str) -> Any:
     return importlib.import_module(f"{__name__}.{name}")
 
 
-def _with_values(described: Any, values: Any, path: str) -> Any:
+def with_values(described: Any, values: Any, path: str) -> Any:
     """A description with some of its values replaced; dataclasses, and mappings of them, keep their types."""
     if not isinstance(values, Mapping):
         raise EarsightError(f"{path}={values!r}: expected settings inside it, such as {path}.NAME=VALUE")
@@ -250,10 +252,10 @@ def _with_values(described: Any, values: Any, path: str) -> Any:
 
 def _value(default: Any, value: Any, path: str) -> Any:
     if is_dataclass(default):
-        return _with_values(default, value, path)
+        return with_values(default, value, path)
     if isinstance(default, Mapping):
         if default and all(is_dataclass(part) for part in default.values()):
-            return _with_values(default, value, path)
+            return with_values(default, value, path)
         if not isinstance(value, Mapping):
             raise EarsightError(f"{path}={value!r}: expected a mapping, or settings such as {path}.NAME=VALUE")
         # Another kind of model brings all its sizes; a few sizes are put into those there are.
