@@ -62,7 +62,11 @@ def test_with_a_device_map_a_model_answers_the_same(folder):
 
 @pytest.mark.parametrize(
     ("options", "told"),
-    [({"dtype": "float12"}, "expected auto"), ({"quantization": "3bit"}, "expected one of"), ({"dtype": "int8"}, "auto")],
+    [
+        ({"dtype": "float12"}, "expected auto"),
+        ({"quantization": "3bit"}, "expected one of"),
+        ({"dtype": "int8"}, "auto"),
+    ],
 )
 def test_unknown_numbers_are_refused(options, told):
     with pytest.raises(EarsightError, match=told):

@@ -129,7 +129,8 @@ def test_a_second_question_computes_only_its_own_words(tiny):
     again = chat.ask("What was that, then?", max_new_tokens=4)
     hook.remove()
     prompt = model.description.prompt
-    clip_tokens = chat.views["picture", "sound"].laid.n_soft_tokens if prompt.modality_tokens else 0  # there the clip follows the question
+    # Where there are modality tokens the clip follows the question.
+    clip_tokens = chat.views["picture", "sound"].laid.n_soft_tokens if prompt.modality_tokens else 0
     assert lengths[0] <= len("What was that, then?") + len("<|im_end|>\n<|im_start|>assistant\n") + clip_tokens
     assert "encode" not in again.timings
     fresh = Assistant(model, processor).ask(CLIPS["both"], "What was that, then?", max_new_tokens=4)

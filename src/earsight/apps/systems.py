@@ -42,7 +42,7 @@ def plan(
     from earsight.checkpoints.plan import plan as make
     from earsight.checkpoints.pretrained import resolved
 
-    made = make(system, resolved(settings or [])[0], clip_seconds)
+    made = make(system, resolved(settings or [], system)[0], clip_seconds)
     if as_json:
         import json
         from dataclasses import asdict

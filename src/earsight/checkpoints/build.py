@@ -62,10 +62,10 @@ def build_tiny(
     """
     name = system if "/" in system else f"{system}/tiny"
     described = systems.get(name, values)
-    vocabulary = _byte_tokenizer().backend_tokenizer.to_str() if reads_question(described) else None
+    vocabulary = byte_tokenizer().backend_tokenizer.to_str() if reads_question(described) else None
     model = build_random(name, values, seed=seed)
     context = model.config.get_text_config().max_position_embeddings
-    processor = processor_for(name, _byte_tokenizer(), values, vocabulary, context)
+    processor = processor_for(name, byte_tokenizer(), values, vocabulary, context)
     return model.eval().requires_grad_(False), processor
 
 
@@ -117,7 +117,8 @@ def processor_for(
     )
 
 
-def _byte_tokenizer() -> Any:
+def byte_tokenizer() -> Any:
+    """A tokeniser of bytes: what a language model with random weights is given."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 

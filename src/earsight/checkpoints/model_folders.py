@@ -28,7 +28,8 @@ def config_of(folder: Path) -> dict[str, Any]:
         kind = config["model_type"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise PartsError(
-            f"{folder}: expected a model folder with a config.json that names its model_type ({type(error).__name__})"
+            f"{folder}: expected a model folder with a config.json that names its model_type "
+            f"({type(error).__name__}); give the whole folder as Transformers has it"
         ) from None
     if not isinstance(kind, str):
         raise PartsError(f"{folder}: its config.json names no model_type; download it again")

@@ -121,35 +121,44 @@ def state_dict(held: Any, path: Path) -> dict[str, Tensor]:
         PartsError: there are none.
     """
     found = held.get("model", held) if isinstance(held, Mapping) else None
-    if isinstance(found, Mapping):
-        if tensors := {k: v.detach() for k, v in found.items() if isinstance(k, str) and isinstance(v, Tensor)}:
-            return tensors
+    pairs = found.items() if isinstance(found, Mapping) else ()
+    if tensors := {name: value.detach() for name, value in pairs if isinstance(name, str) and _is_tensor(value)}:
+        return tensors
     raise PartsError(f"{path}: holds no tensors by name; expected a state dict, alone or under 'model'")
 
 
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.layout == torch.strided
+
+
 def _files(path: Path) -> list[Path]:
-    """The weight files of a folder; where it has an index, those that this names."""
+    """A file, or the weight files of a folder in Transformers' order: one file, what an index names, loose shards."""
     if path.is_file():
         return [path]
     if not path.is_dir():
         raise PartsError(f"{path}: no such file or folder; give a model folder as Transformers has it")
-    for index in (*sorted(path.glob("*.safetensors.index.json")), *sorted(path.glob("*.bin.index.json"))):
-        files = _indexed(index)
-        if lacking := [file.name for file in files if not file.is_file()]:
-            raise PartsError(f"{path}: {lacking[0]} is not there, which {index.name} names; download it again")
-        return files
-    for pattern in ("model*.safetensors", "*.safetensors", "pytorch_model*.bin", "*.bin"):
+    for name, shards in (("model.safetensors", "model-*.safetensors"), ("pytorch_model.bin", "pytorch_model-*.bin")):
+        if (path / name).is_file():
+            return [path / name]
+        if (path / f"{name}.index.json").is_file():
+            return _indexed(path / f"{name}.index.json")
+        if found := sorted(path.glob(shards)):
+            return found
+    for pattern in ("*.safetensors", "*.bin"):
         if found := sorted(path.glob(pattern)):
             return found
-    raise PartsError(f"{path}: expected a model folder with *.safetensors or pytorch_model*.bin in it")
+    raise PartsError(f"{path}: has neither *.safetensors nor pytorch_model*.bin in it; give the whole model folder")
 
 
 def _indexed(index: Path) -> list[Path]:
     try:
         names = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-        return [index.parent / Path(name).name for name in sorted(set(names))]
+        files = [index.parent / Path(name).name for name in sorted(set(names))]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise PartsError(f"{index}: not an index of weight files; download it again") from None
+    if lacking := [file.name for file in files if not file.is_file()]:
+        raise PartsError(f"{index.parent}: {lacking[0]} is not there, which {index.name} names; download it again")
+    return files
 
 
 def write_folder(out: Path, tensors: Iterable[tuple[str, Tensor]], finish: Callable[[Path], None]) -> None:
@@ -186,17 +195,20 @@ def _write_shards(folder: Path, tensors: Iterable[tuple[str, Tensor]]) -> None:
     """One shard at a time is held, and its tensors are let go before the next is begun."""
     shards: list[list[str]] = []
     waiting: dict[str, Tensor] = {}
+    places_in_memory: set[int] = set()
     total = size = 0
     for name, tensor in tensors:
         if waiting and size + tensor.nbytes > SHARD_BYTES:
             _save(waiting, folder / _shard(len(shards)))
             shards.append(list(waiting))
             waiting.clear()
+            places_in_memory.clear()
             size = 0
-        shared = {one.untyped_storage().data_ptr() for one in waiting.values()}
         own = tensor.contiguous()
-        # safetensors takes no two names for the same memory.
-        waiting[name] = own.clone() if own.untyped_storage().data_ptr() in shared else own
+        if (place := own.untyped_storage().data_ptr()) in places_in_memory:
+            own = own.clone()  # safetensors takes no two names for the same memory
+        places_in_memory.add(place)
+        waiting[name] = own
         size += tensor.nbytes
         total += tensor.nbytes
         del tensor, own
@@ -205,7 +217,7 @@ def _write_shards(folder: Path, tensors: Iterable[tuple[str, Tensor]]) -> None:
         return
     _save(waiting, folder / _shard(len(shards)))
     shards.append(list(waiting))
-    places = {}
+    places: dict[str, str] = {}
     for index, names in enumerate(shards):
         final = f"model-{index + 1:05d}-of-{len(shards):05d}.safetensors"
         (folder / _shard(index)).rename(folder / final)

@@ -21,7 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from earsight.connectors.causal_qformer import Causal, CausalQFormer, causal_qformer_name
-from earsight.connectors.windows import n_windows, split_windows
+from earsight.connectors.packing import lengths
+from earsight.connectors.windows import n_windows, split_windows, zeroed
 from earsight.errors import EarsightError
 from earsight.types import Extent, Features, SoftTokens
 
@@ -201,7 +202,7 @@ class MultiResolutionQFormer(nn.Module):
                 # Where one stream of sound ends before the other, its zeros are mapped too and become the bias; a
                 # stream that a medium does not have at all stays zero.
                 values, mask = self.audio[name](values), heard & here[name].mask.any(1)[:, None, None]
-            parts.append(values * mask.unsqueeze(-1))
+            parts.append(zeroed(values, mask))
         return torch.cat(parts, dim=-1)
 
     def read(self, windows: Tensor, valid: Tensor) -> list[Tensor]:
@@ -238,9 +239,8 @@ class MultiResolutionQFormer(nn.Module):
         """How many steps each medium is long: the longest of its streams."""
         steps = [0] * n_media
         for name in [name for name in self.config.streams if name in features]:
-            mask = features[name].mask
-            ends = (mask * torch.arange(1, mask.shape[1] + 1, device=mask.device)).tolist()
-            own = [self.config.n_steps(name, max(row, default=0), features[name].rate_hz) for row in ends]
+            given = features[name]
+            own = [self.config.n_steps(name, length, given.rate_hz) for length in lengths(given.mask).tolist()]
             steps = [max(pair) for pair in zip(steps, own, strict=True)]
         return steps
 

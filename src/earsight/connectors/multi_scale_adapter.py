@@ -71,9 +71,29 @@ class BlockTower:
         return self.encoder.parameters()
 
 
+class FinishedTower:
+    """An encoder whose tokens are finished (the starter's), as a tower: there is no layer left to run."""
+
+    n_layers = 0
+
+    def __init__(self, encoder: Any) -> None:
+        self.encoder = encoder
+
+    def run_layers(self, hidden: Tensor, first: int, last: int) -> Tensor:
+        return hidden
+
+    def finish(self, hidden: Tensor) -> Tensor:
+        return hidden
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        return self.encoder.parameters()
+
+
 def as_tower(encoder: Any) -> Tower:
-    """The encoder itself where it runs its layers a few at a time, else a `BlockTower` of its blocks."""
-    return encoder if hasattr(encoder, "run_layers") else BlockTower(encoder)
+    """The encoder itself where it runs its layers a few at a time, else its blocks, else its finished tokens."""
+    if hasattr(encoder, "run_layers"):
+        return encoder
+    return BlockTower(encoder) if hasattr(encoder, "blocks") else FinishedTower(encoder)
 
 
 @dataclass(frozen=True)

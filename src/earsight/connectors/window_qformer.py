@@ -15,6 +15,8 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from earsight.connectors.packing import lengths as last_steps
+from earsight.connectors.windows import zeroed
 from earsight.errors import EarsightError
 from earsight.types import Extent, Features, SoftTokens
 
@@ -120,8 +122,7 @@ class WindowQFormer(nn.Module):
         """
         config = self.config
         joined, valid, rate_hz = self._join(features, n_media)
-        time = torch.arange(valid.shape[1], device=valid.device)
-        lengths = [max(row, default=0) for row in (valid * (time + 1)).tolist()]
+        lengths = last_steps(valid).tolist()
         counts = [config.n_windows(length, rate_hz) for length in lengths]
         most, longest = max(counts, default=0), max(lengths, default=0)
         # Windows that are padding of a shorter medium are never computed: a batch then equals its members alone.
@@ -157,7 +158,7 @@ class WindowQFormer(nn.Module):
                 parts.append(self.query_tokens.new_zeros(n_media, time, self.widths[name]))
                 continue
             # Multiplied after the norm: that of a zero vector is the norm's bias, not zero.
-            values = norm(here[name].values) * here[name].mask.unsqueeze(-1)
+            values = zeroed(norm(here[name].values), here[name].mask)
             parts.append(_to_length(values, time))
             valid = valid | _to_length(here[name].mask, time)
         return torch.cat(parts, dim=-1), valid, next(iter(rates.values()), 0.0)

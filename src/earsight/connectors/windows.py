@@ -26,6 +26,16 @@ def place_on_steps(values: Tensor, medium: Tensor, step: Tensor, shape: tuple[in
     return grid, mask
 
 
+def zeroed(values: Tensor, mask: Tensor) -> Tensor:
+    """Zero where the mask is not; nothing is copied where everything is valid.
+
+    (*mask axes, ..., dim), mask -> as the values
+    """
+    if bool(mask.all()):
+        return values
+    return values * mask.view(*mask.shape, *[1] * (values.ndim - mask.ndim))
+
+
 def split_windows(steps: Tensor, steps_per_window: int) -> Tensor:
     """(n_media, steps, positions, ...) -> (n_media, n_windows, steps_per_window * positions, ...), zero at the end."""
     short = -steps.shape[1] % steps_per_window

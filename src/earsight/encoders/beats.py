@@ -139,7 +139,7 @@ class Beats(nn.Module):
         else:
             mask = token_mask
             assert torch.equal(mask, places < mask.sum(1, keepdim=True)), "padding before the end of a piece"
-        return tokens * mask.unsqueeze(-1), mask
+        return (tokens if bool(mask.all()) else tokens * mask.unsqueeze(-1)), mask
 
 
 class _Encoder(nn.Module):
@@ -282,6 +282,8 @@ def relative_buckets(longest: int, n_buckets: int, max_distance: int) -> Tensor:
 
 def _unpacked(packed: Tensor, mask: Tensor) -> Tensor:
     """(n_valid, hidden) -> (n_pieces, tokens, hidden), zero where the mask is not."""
+    if len(packed) == mask.numel():
+        return packed.view(*mask.shape, packed.shape[-1])
     values = packed.new_zeros(*mask.shape, packed.shape[-1])
     values[mask] = packed
     return values

@@ -98,6 +98,7 @@ class _Conv(nn.Conv2d):
 
     def __init__(self, in_dim: int, out_dim: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
         super().__init__(in_dim, out_dim, kernel, stride=stride, groups=groups, bias=False)
+        nn.init.kaiming_normal_(self.weight, nonlinearity="relu")  # torch's own would leave random weights blind
 
     def forward(self, hidden: Tensor) -> Tensor:
         (kernel, _), (stride, _) = self.kernel_size, self.stride

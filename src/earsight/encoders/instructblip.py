@@ -96,6 +96,7 @@ class InstructBlip(nn.Module):
                 image_size=config.image_size,
                 patch_size=config.patch,
                 layer_norm_eps=config.vit_norm_eps,
+                initializer_range=0.02,  # Transformers' 1e-10 would leave random weights blind
             )
         )
         self.vision.post_layernorm.eps = config.post_norm_eps
@@ -120,12 +121,15 @@ class InstructBlip(nn.Module):
 
         (n_frames, 3, size, size) -> {"vision": (n_frames, 1, n_patches + 1, vit_dim)}
         """
-        whole = (0, self.config.n_patch_features, self.config.vit_dim)
-        slices = [self.query_tokens.new_zeros(whole)]  # Transformers' attention does not take no frames at all
-        for some in values.split(FRAMES_AT_ONCE) if len(values) else ():
-            slices.append(self.vision(pixel_values=some).last_hidden_state)
+        # Written into one tensor: of a batch of films it is large, and joining slices would hold it twice.
+        seen = self.query_tokens.new_empty(len(values), 1, self.config.n_patch_features, self.config.vit_dim)
+        for start in range(0, len(values), FRAMES_AT_ONCE):
+            some = slice(start, start + FRAMES_AT_ONCE)
+            seen[some, 0] = self.vision(pixel_values=values[some]).last_hidden_state
         mask = (lengths > 0).to(values.device).unsqueeze(1)
-        return {"vision": Features(torch.cat(slices).unsqueeze(1) * mask[..., None, None], mask, self.config.rate_hz)}
+        if not bool(mask.all()):
+            seen = seen * mask[..., None, None]
+        return {"vision": Features(seen, mask, self.config.rate_hz)}
 
     def read(
         self, patch_features: Tensor, instruction_ids: Tensor | None = None, instruction_mask: Tensor | None = None
@@ -195,6 +199,7 @@ def sizes_of_published(state: Mapping[str, Tensor]) -> dict[str, int]:
     """Values of our configuration that a published state's shapes tell; the numbers of heads are not among them."""
     words, places = (state[f"Qformer.bert.embeddings.{what}_embeddings.weight"] for what in ("word", "position"))
     patches, vit_places = (state[f"visual_encoder.{what}"] for what in ("patch_embed.proj.weight", "pos_embed"))
+    layers = _numbers(state, "Qformer.bert.encoder.layer.", ".attention.self.query.weight")
     crossing = _numbers(state, "Qformer.bert.encoder.layer.", ".crossattention.self.query.weight")
     return {
         "image_size": math.isqrt(vit_places.shape[1] - 1) * patches.shape[-1],
@@ -203,9 +208,9 @@ def sizes_of_published(state: Mapping[str, Tensor]) -> dict[str, int]:
         "vit_layers": len(_numbers(state, "visual_encoder.blocks.", ".attn.qkv.weight")),
         "vit_ffn_dim": len(state["visual_encoder.blocks.0.mlp.fc1.weight"]),
         "dim": words.shape[1],
-        "n_layers": len(_numbers(state, "Qformer.bert.encoder.layer.", ".attention.self.query.weight")),
+        "n_layers": len(layers),
         "ffn_dim": len(state["Qformer.bert.encoder.layer.0.intermediate_query.dense.weight"]),
-        "cross_attention_every": crossing[1] - crossing[0] if len(crossing) > 1 else 1,
+        "cross_attention_every": crossing[1] - crossing[0] if len(crossing) > 1 else len(layers),
         "n_queries": state["query_tokens"].shape[1],
         "vocab_size": len(words),
         "max_question_tokens": len(places),

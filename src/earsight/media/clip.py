@@ -179,8 +179,9 @@ class _Job:
         most = self.sampling.max_seconds
         if most is None or (clock.end is not None and clock.end - clock.first <= most):
             return clock
-        if clock.end is not None:
-            self.notes.append(f"the first {most:g} s of {clock.end - clock.first:.1f} s were used (max_seconds).")
+        ends = [end for end in (clock.end, clock.whole_end) if end is not None]
+        if ends and min(ends) - clock.first > most:
+            self.notes.append(f"the first {most:g} s of {min(ends) - clock.first:.1f} s were used (max_seconds).")
         return replace(clock, end=clock.first + most)
 
     def _picture(self, opened: Any, video: Any, clock: "_Clock") -> pictures.Picture:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, Cache, GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
-from earsight.connectors.windows import place_on_steps
+from earsight.connectors.windows import place_on_steps, zeroed
 from earsight.model import lora
 from earsight.model.configuration import EarsightConfig
 from earsight.model.media_inputs import feature_names, input_names, reads_question
@@ -94,8 +94,7 @@ class EarsightForConditionalGeneration(PreTrainedModel, GenerationMixin):
             first = (sound_from * given.rate_hz / 1000 + 1e-6).long()  # (n_media,)
             begun = torch.arange(given.mask.shape[1], device=first.device)[None] >= first[:, None]
             mask = given.mask & begun
-            shape = (*mask.shape, *[1] * (given.values.ndim - 2))
-            features[stream] = Features(given.values * mask.view(shape), mask, given.rate_hz)
+            features[stream] = Features(zeroed(given.values, mask), mask, given.rate_hz)
         return features
 
     def connect(
@@ -123,13 +122,12 @@ class EarsightForConditionalGeneration(PreTrainedModel, GenerationMixin):
             if not getattr(part, "reads_question", False) or stream not in read:
                 continue
             given = read[stream]
-            medium = given.mask.nonzero()[:, 0]  # (n_frames,)
+            medium, step = given.mask.nonzero(as_tuple=True)  # (n_frames,) both
             asked = (None, None) if ids is None or mask is None else (ids[medium], mask[medium])
             encoder: Any = self.encoders[name]
-            tokens = encoder.read(given.values[given.mask], *asked)  # (n_frames, positions, dim)
-            values = tokens.new_zeros(*given.mask.shape, *tokens.shape[1:])
-            values[given.mask] = tokens
-            read[stream] = Features(values, given.mask, given.rate_hz)
+            tokens = encoder.read(_valid_rows(given.values, given.mask), *asked)  # (n_frames, positions, dim)
+            values, mask = place_on_steps(tokens, medium, step, (given.mask.shape[0], given.mask.shape[1]))
+            read[stream] = Features(values, mask, given.rate_hz)
         return read
 
     def splice(self, input_ids: Tensor, soft_tokens: Tensor | None) -> Tensor:
@@ -180,8 +178,9 @@ class EarsightForConditionalGeneration(PreTrainedModel, GenerationMixin):
             assert input_ids is not None, "either input_ids or inputs_embeds"
             inputs_embeds = self.splice(input_ids, flat)
         kwargs.pop("token_type_ids", None)
+        loss_of_each = kwargs.pop("loss_of_each", False)
         if labels is not None and self.training:
-            told = self._answer_loss(inputs_embeds, attention_mask, labels, kwargs)
+            told = self._answer_loss(inputs_embeds, attention_mask, labels, kwargs, loss_of_each)
         else:
             told = self.language_model(
                 inputs_embeds=inputs_embeds,
@@ -195,9 +194,17 @@ class EarsightForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return told
 
     def _answer_loss(
-        self, inputs_embeds: Tensor, attention_mask: Tensor | None, labels: Tensor, kwargs: Mapping[str, Any]
+        self,
+        inputs_embeds: Tensor,
+        attention_mask: Tensor | None,
+        labels: Tensor,
+        kwargs: Mapping[str, Any],
+        loss_of_each: bool = False,
     ) -> CausalLMOutputWithPast:
-        """The same loss as with all logits, from those of labelled positions only: a prompt's are most of the work."""
+        """The same loss as with all logits, from those of labelled positions only: a prompt's are most of the work.
+
+        With `loss_of_each` also `losses` (n_labelled,), without gradient, in the order of the labels.
+        """
         hidden = self.language_model.base_model(
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
@@ -205,9 +212,12 @@ class EarsightForConditionalGeneration(PreTrainedModel, GenerationMixin):
             use_cache=False,
         ).last_hidden_state
         told, n_items = labels[:, 1:] != -100, kwargs.get("num_items_in_batch")
-        logits = self.language_model.lm_head(hidden[:, :-1][told]).float()
-        total = nn.functional.cross_entropy(logits, labels[:, 1:][told], reduction="sum")
-        return CausalLMOutputWithPast(loss=total / (told.sum() if n_items is None else n_items))
+        logits = self.get_output_embeddings()(hidden[:, :-1][told]).float()
+        losses = nn.functional.cross_entropy(logits, labels[:, 1:][told], reduction="none")
+        made = CausalLMOutputWithPast(loss=losses.sum() / (told.sum() if n_items is None else n_items))
+        if loss_of_each:
+            made["losses"] = losses.detach()
+        return made
 
     def soft_tokens(self, media: Mapping[str, Any]) -> SoftTokens:
         """Media inputs, or features encoded beforehand -> soft tokens of each medium."""
@@ -275,4 +285,12 @@ def _on_media(rows: Features, medium: Tensor, at: Tensor, hold: Tensor | None, n
     steps = at[:, None] + torch.arange(values.shape[1], device=at.device)[None]  # (n_rows, time)
     longest = int(steps[valid].max()) + 1 if bool(valid.any()) else 0
     owners = medium[:, None].expand_as(steps)
-    return place_on_steps(values[valid], owners[valid], steps[valid], (n_media, longest))
+    places = (owners * longest + steps).flatten()
+    if bool(valid.all()) and torch.equal(places, torch.arange(n_media * longest, device=places.device)):
+        return values.reshape(n_media, longest, *values.shape[2:]), valid.reshape(n_media, longest)  # in order already
+    return place_on_steps(_valid_rows(values, valid), owners[valid], steps[valid], (n_media, longest))
+
+
+def _valid_rows(values: Tensor, mask: Tensor) -> Tensor:
+    """(rows, time, ...) -> (n_valid, ...), without a copy where everything is valid."""
+    return values.flatten(0, 1) if bool(mask.all()) else values[mask]

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, TextStreamer
 
+from earsight.errors import PromptError
 from earsight.model import lora
 from earsight.model.evidence import weigh
-from earsight.model.media_inputs import ROW_INPUTS, Laid, lay_out, media_tensors, within_senses
+from earsight.model.media_inputs import ROW_INPUTS, Laid, lay_out, media_tensors, under_policy, within_senses
 from earsight.model.perceived import heard, missing, seen
 from earsight.types import Answer, AudioPolicy, Clip, Evidence, Features, SoftTokens
 
@@ -66,7 +67,9 @@ class Chat:
 
     def _decode(self, source: Any, start_seconds: float | None, end_seconds: float | None) -> Clip:
         if isinstance(source, Clip):
-            return source
+            if start_seconds is not None or end_seconds is not None:
+                raise PromptError(f"{source.source}: a decoded clip has its span already; give the span when decoding")
+            return under_policy(source, self.audio)
         from earsight.media import load_clip
 
         processor = self.assistant.processor

@@ -20,6 +20,9 @@ class Medium:
     audio: str | None = None  # the part's own audio policy
     senses: tuple[str, ...] = ("picture", "sound")  # what it is met with; the rest is "ignored"
     question: str = ""  # the words of its turn
+    start_seconds: float | None = None
+    end_seconds: float | None = None
+    sound: Any = None  # another medium whose sound goes with this picture or film
 
 
 SENSES = {"image": ("picture",), "audio": ("sound",), "video": ("picture", "sound")}
@@ -46,10 +49,17 @@ def normalise(messages: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any
             if medium is None:
                 parts.append({"type": "text", "text": _text(part)})
             else:
-                media.append(replace(medium, senses=SENSES[medium.kind], question=question.strip()))
+                media.append(replace(medium, **_more(part, medium.kind), question=question.strip()))
                 parts.append({"type": medium.kind})
         plain.append({"role": message["role"], "content": parts})
     return plain, media
+
+
+def _more(part: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """A part's span, and the sound that goes with it where that is kept in a file of its own."""
+    span = {f"{edge}_seconds": float(part[edge]) for edge in ("start", "end") if part.get(edge) is not None}
+    sound = part.get("sound") if kind != "audio" else None
+    return {**span, "sound": sound, "senses": SENSES["video"] if sound is not None else SENSES[kind]}
 
 
 def place_modality_tokens(
@@ -90,7 +100,8 @@ def place_modality_tokens(
                 if latest is None:
                     raise PromptError(f"{piece} stands before any medium; give a video, image or audio part first")
                 words = pattern.sub("", part["text"]).strip()
-                met.append(replace(latest, senses=tokens[piece], question=words))
+                senses = tuple(sense for sense in tokens[piece] if sense in latest.senses)
+                met.append(replace(latest, senses=senses, question=words))
                 kept.append({"type": latest.kind})
         placed.append({"role": message["role"], "content": kept})
     return placed, met

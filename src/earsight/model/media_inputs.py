@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from earsight.connectors.windows import n_steps
+from earsight.errors import MediaError
 from earsight.media.spotlight import spotlight
 from earsight.model.sound_pieces import Piece, cut, n_sound_steps
 from earsight.systems import System
@@ -96,6 +97,18 @@ def within_senses(clip: Clip, senses: Sequence[str]) -> Clip:
     if "sound" not in senses and clip.sound in ("present", "silent"):
         clip = replace(clip, sound="ignored", waveform=clip.waveform[:0])
     return clip
+
+
+def under_policy(clip: Clip, audio: str) -> Clip:
+    """A clip that was decoded before, as an audio policy wants it.
+
+    Raises:
+        MediaError: "require", and there is no sound or a silent one.
+    """
+    if audio == "require" and clip.sound != "present":
+        state = "a silent sound track" if clip.sound == "silent" else "no sound"
+        raise MediaError(f"{clip.source}: has {state} and sound is required; give another clip or audio='auto'")
+    return within_senses(clip, ("picture",)) if audio == "ignore" else clip
 
 
 def lay_out(clip: Clip, system: System) -> Laid:

@@ -16,6 +16,7 @@ from transformers import BatchFeature, ProcessorMixin
 from earsight import systems
 from earsight.errors import PromptError
 from earsight.media import Sampling, load_clip
+from earsight.media.joined import with_sound_of
 from earsight.model import prompt_ids
 from earsight.model.conversation import Medium, is_batch, normalise, place_modality_tokens
 from earsight.model.media_inputs import (
@@ -27,6 +28,7 @@ from earsight.model.media_inputs import (
     media_tensors,
     reads_question,
     slot_text,
+    under_policy,
     within_senses,
 )
 from earsight.types import Clip
@@ -151,7 +153,7 @@ class EarsightProcessor(ProcessorMixin):
         plain = [place_modality_tokens(*normalise(messages), tokens) for messages in conversations]
         for messages, _ in plain:
             self.refuse_reserved(messages)
-        texts = [self._templated(messages, chat_template, add_generation_prompt) for messages, _ in plain]
+        texts = [self.templated(messages, chat_template, add_generation_prompt) for messages, _ in plain]
         if not tokenize:
             return texts if is_batch(conversation) else texts[0]
         if load_audio_from_video is False:
@@ -160,7 +162,7 @@ class EarsightProcessor(ProcessorMixin):
         prepared = self._prepare(texts, media, audio_policy, num_frames, padding_side, max_length, answers)
         return prepared if return_dict else prepared["input_ids"]
 
-    def _templated(self, messages: Any, chat_template: str | None, add_generation_prompt: bool) -> str:
+    def templated(self, messages: Any, chat_template: str | None, add_generation_prompt: bool) -> str:
         return self.tokenizer.apply_chat_template(
             messages,
             chat_template=chat_template or self.chat_template,
@@ -180,8 +182,16 @@ class EarsightProcessor(ProcessorMixin):
     def prompt_ids(self, messages: Sequence[dict[str, Any]], laid: Laid) -> Tensor:
         """Token ids (1, length) of a conversation about one clip that was laid out before."""
         plain, _ = normalise(messages)
-        filled = SLOT.sub(lambda slot: self.slot(laid), self._templated(plain, None, True))
-        return prompt_ids.batch([filled], None, self.tokenizer, self.description.prompt, "left")["input_ids"]
+        filled = SLOT.sub(lambda slot: self.slot(laid), self.templated(plain, None, True))
+        ids = prompt_ids.batch([filled], None, self.tokenizer, self.description.prompt, "left")["input_ids"]
+        self._refuse_longer(ids.shape[1])
+        return ids
+
+    def _refuse_longer(self, n_tokens: int, max_length: int | None = None) -> None:
+        """A prompt that does not fit is refused whole: cut, it would lose placeholders or the question."""
+        most = min(limit for limit in (max_length, self.context_tokens, n_tokens) if limit is not None)
+        if n_tokens > most:
+            raise PromptError(f"the prompt has {n_tokens} tokens, at most {most} fit; use a shorter clip or question")
 
     def senses_asked(self, question: str) -> tuple[tuple[str, ...], str]:
         """With which senses a question wants a clip met, by its modality tokens, and its words without them."""
@@ -200,14 +210,23 @@ class EarsightProcessor(ProcessorMixin):
         """instruction_ids, instruction_mask (n_media, length) for encoders that read the question; else nothing."""
         if not reads_question(self.description):
             return {}
-        return prompt_ids.question_ids(self.question_vocabulary, questions)
+        parts = self.description.encoders.values()
+        most = min(part.max_question_tokens for part in parts if getattr(part, "reads_question", False))
+        return prompt_ids.question_ids(self.question_vocabulary, questions, most)
 
     def clip(self, medium: Medium, audio_policy: str = "auto", num_frames: int | None = None) -> Clip:
         """Decode one medium as its slot asks: an image has no sound, an audio slot shows nothing."""
         clip = medium.source
-        if not isinstance(clip, Clip):
-            policy = medium.audio or ("auto" if medium.kind != "video" else audio_policy)
-            clip = self.closer(load_clip(clip, self.sampling(num_frames), audio=policy), clip)  # type: ignore[arg-type]
+        policy = medium.audio or ("auto" if medium.kind != "video" else audio_policy)
+        if isinstance(clip, Clip):
+            clip = under_policy(clip, policy)
+        else:
+            span = {"start_seconds": medium.start_seconds, "end_seconds": medium.end_seconds}
+            own = "ignore" if medium.sound is not None else policy
+            clip = load_clip(clip, self.sampling(num_frames), audio=own, **span)  # type: ignore[arg-type]
+            clip = self.closer(clip, medium.source)
+            if medium.sound is not None and policy != "ignore":
+                clip = with_sound_of(clip, load_clip(medium.sound, self.sampling(), audio=policy))  # type: ignore[arg-type]
         return within_senses(clip, medium.senses)
 
     def closer(self, clip: Clip, source: Any) -> Clip:
@@ -216,7 +235,8 @@ class EarsightProcessor(ProcessorMixin):
         if grid < 2 or not is_still(clip) or clip.decode_plan != "still":
             return clip
         width, height = self.sampling().frame_size or (0, 0)
-        return load_clip(source, replace(self.sampling(), frame_size=(grid * width, grid * height)), audio="ignore")
+        large = load_clip(source, replace(self.sampling(), frame_size=(grid * width, grid * height)), audio="ignore")
+        return replace(large, sound=clip.sound, notes=clip.notes)
 
     def _prepare(
         self,
@@ -233,10 +253,7 @@ class EarsightProcessor(ProcessorMixin):
         runs = iter([self.slot(one) for one in laid])
         filled = [SLOT.sub(lambda slot: next(runs), one) for one in texts]
         tensors = prompt_ids.batch(filled, answers, self.tokenizer, described.prompt, padding_side)
-        longest = tensors["input_ids"].shape[1]
-        most = min(limit for limit in (max_length, self.context_tokens, longest) if limit is not None)
-        if longest > most:
-            raise PromptError(f"the prompt has {longest} tokens, at most {most} fit; use a shorter clip or question")
+        self._refuse_longer(tensors["input_ids"].shape[1], max_length)
         if laid:
             tensors |= media_tensors(laid, described)
             tensors |= self.question_ids([medium.question for medium in media])

@@ -63,7 +63,8 @@ def _text_ids(text: str, tokenizer: Any, prompt: Prompt) -> list[int]:
     """The words between media are encoded each for itself, as the published systems do: a sentence-piece model begins
     every piece with a space."""
     media_id = tokenizer.convert_tokens_to_ids(MEDIA_TOKEN)
-    ids = [tokenizer.bos_token_id] if prompt.begins_with_bos else []
+    # Some language models have no mark for the beginning of a text.
+    ids = [tokenizer.bos_token_id] if prompt.begins_with_bos and tokenizer.bos_token_id is not None else []
     for piece in RUNS.split(text):
         if piece.startswith(MEDIA_TOKEN):
             ids += [media_id] * (len(piece) // len(MEDIA_TOKEN))
@@ -76,11 +77,11 @@ def _plain_ids(text: str, tokenizer: Any) -> list[int]:
     return tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
-def question_ids(vocabulary: str | None, questions: Sequence[str]) -> dict[str, Tensor]:
+def question_ids(vocabulary: str | None, questions: Sequence[str], most: int) -> dict[str, Tensor]:
     """Questions in an encoder's own vocabulary (a `tokenizers` JSON): (n_media, length), padded on the right.
 
     Raises:
-        PromptError: the processor was saved without that vocabulary.
+        PromptError: the processor was saved without that vocabulary, or a question is longer than the encoder reads.
     """
     if vocabulary is None:
         raise PromptError(
@@ -88,6 +89,8 @@ def question_ids(vocabulary: str | None, questions: Sequence[str]) -> dict[str, 
         )
     encoded = [_vocabulary(vocabulary).encode(question).ids for question in questions]
     length = max(1, max(map(len, encoded)))
+    if length > most:
+        raise PromptError(f"a question has {length} tokens for the picture encoder, at most {most} fit; ask less")
     ids, mask = torch.zeros(len(encoded), length, dtype=torch.long), torch.zeros(len(encoded), length, dtype=torch.long)
     for row, tokens in enumerate(encoded):
         ids[row, : len(tokens)] = torch.tensor(tokens, dtype=torch.long)

@@ -9,6 +9,8 @@ import pkgutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal
 
 from earsight.errors import EarsightError
@@ -157,8 +159,33 @@ class System:
 
 
 def names() -> list[str]:
-    """The systems there are: the folder's listing."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    """The systems there are: the listing of this folder, and of those that `also_in` added."""
+    return sorted(name for place in __path__ for name in _listed(place))
+
+
+def also_in(folder: str | Path) -> None:
+    """Look for system files in a folder of one's own, too: for this process, after the package's own folder.
+
+    Raises:
+        EarsightError: no system file is there, or one has the name of a system that there is already.
+    """
+    place = str(Path(folder).resolve())
+    if place in __path__:
+        return
+    found = _listed(place)
+    if not found:
+        raise EarsightError(f"{folder}: no system file is there; give a folder of .py files with SYSTEM and VARIANTS")
+    if taken := sorted(set(found) & set(names())):
+        raise EarsightError(f"{folder}: there is a system '{taken[0]}' already; give {taken[0]}.py another name")
+    __path__.append(place)
+    importlib.invalidate_caches()
+
+
+@lru_cache
+def _listed(place: str) -> tuple[str, ...]:
+    """The system files of a folder: those with a value SYSTEM. None of them is run."""
+    files = ((Path(place) / f"{one.name}.py", one.name) for one in pkgutil.iter_modules([place]))
+    return tuple(name for file, name in files if file.is_file() and "\nSYSTEM = " in file.read_text(encoding="utf-8"))
 
 
 def variants(name: str) -> list[str]:
