@@ -4,6 +4,7 @@ Nothing heavy is imported here or in the commands' modules, so `earsight --help`
 the arguments are known to be good. An `EarsightError` is one line on stderr and exit status 2.
 """
 
+import logging
 import os
 import sys
 from typing import Annotated
@@ -17,6 +18,7 @@ from earsight.apps.import_checkpoint import app as import_app
 from earsight.apps.probe import probe
 from earsight.apps.systems import plan, systems
 from earsight.apps.terminal import print_error
+from earsight.apps.train import train
 from earsight.errors import EarsightError
 
 # Plain help: drawing it with rich would import rich, and take longer than everything else here.
@@ -33,6 +35,7 @@ app.command()(chat)
 app.command()(probe)
 app.command()(systems)
 app.command()(plan)
+app.command()(train)
 app.add_typer(import_app, name="import")
 app.add_typer(starter.app, name="starter")
 
@@ -57,6 +60,7 @@ def earsight(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; always ends with SystemExit."""
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # says at import what it lacks, asked or not
     os.environ.setdefault("TQDM_DISABLE", "1")  # one bar is enough: the libraries' own would be drawn through it
     for stream in (sys.stdout, sys.stderr):  # a file name that is no text must not end the program
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

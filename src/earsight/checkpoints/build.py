@@ -19,7 +19,9 @@ from earsight.model.processor import EarsightProcessor
 Model = EarsightForConditionalGeneration
 
 
-def build_untrained(parts: Path, system: str = "starter", seed: int = 0) -> Model:
+def build_untrained(
+    parts: Path, system: str = "starter", seed: int = 0, values: Mapping[str, Any] | None = None
+) -> Model:
     """A system of the starter's real parts with a fresh connector, in evaluation mode, nothing trainable yet.
 
     Args:
@@ -28,7 +30,7 @@ def build_untrained(parts: Path, system: str = "starter", seed: int = 0) -> Mode
         seed: for the connector's initial weights.
     """
     text_config = AutoConfig.from_pretrained(parts / "llm").to_dict()
-    model = build_random(system, text_config=text_config, seed=seed)
+    model = build_random(system, values, text_config=text_config, seed=seed)
     state = load_file(parts / "llm" / "model.safetensors")
     # The file holds tied weights once.
     state.setdefault("lm_head.weight", state["model.embed_tokens.weight"])
@@ -43,12 +45,12 @@ def build_untrained(parts: Path, system: str = "starter", seed: int = 0) -> Mode
     return model.eval().requires_grad_(False)
 
 
-def build_processor(parts: Path, system: str = "starter") -> EarsightProcessor:
+def build_processor(parts: Path, system: str = "starter", values: Mapping[str, Any] | None = None) -> EarsightProcessor:
     """The processor that belongs to a system made of the starter's parts."""
     from transformers import AutoTokenizer
 
     context = AutoConfig.from_pretrained(parts / "llm").max_position_embeddings
-    return processor_for(system, AutoTokenizer.from_pretrained(parts / "llm"), context_tokens=context)
+    return processor_for(system, AutoTokenizer.from_pretrained(parts / "llm"), values, context_tokens=context)
 
 
 def build_tiny(

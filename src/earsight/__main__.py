@@ -1,0 +1,5 @@
+"""`python -m earsight`, also for `accelerate launch -m earsight train ...`."""
+
+from earsight.apps.cli import main
+
+main()

@@ -1,0 +1,58 @@
+"""`earsight train`: any of the published trainings, or one changed by settings; resumable."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from earsight.training.stages import Recipe
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE[/VARIANT]", help="For example salmonn or starter/salmonn.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME=VALUE]...", help="Such as stages.instruct.learning_rate=2e-5 data.root=/data."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/RECIPE without it.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done; no weight is read.")] = False,
+) -> None:
+    """Train a system, stage after stage. Settings are checked before any weight is read."""
+    from dataclasses import replace
+
+    from earsight import recipes
+    from earsight.training.building import build, data_root
+
+    made = recipes.get(recipe, settings or [])
+    if dry_run:
+        print("\n".join(lines(made)))
+        return
+    made = replace(made, data=replace(made.data, root=str(data_root(made))))
+    folder = out or Path("runs") / recipe.replace("/", "-")
+    from earsight.training.run import run
+
+    run(made, folder, build, resume)
+    print(f"trained weights of each stage are in {folder}/STAGE/trained")
+
+
+def lines(recipe: "Recipe") -> list[str]:
+    """What a run would do, as text."""
+    from earsight.training.outline import CLIP_SECONDS, outline
+
+    stages, tokens = outline(recipe)
+    rows = [
+        f"{recipe.system}, seed {recipe.seed}: {len(stages)} stages; a clip of {CLIP_SECONDS:g} s is {tokens} tokens"
+    ]
+    for stage in stages:
+        trained = ", ".join(f"{part} {count:,}" for part, count in sorted(stage.trained.items()))
+        rows += [
+            "",
+            f"{stage.name}: {stage.steps:,} steps, {stage.samples:,} samples",
+            f"  trained  {trained}",
+            f"  frozen   {stage.frozen:,}",
+            f"  memory   {stage.memory_gib:.1f} GiB of weights, gradients and optimiser; activations come on top",
+            *(f"  data     {name}: {what}" for name, what in stage.sources.items()),
+        ]
+    return rows

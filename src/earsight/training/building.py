@@ -1,0 +1,76 @@
+"""The model that a recipe trains: tiny at random, of the starter's parts, or of pretrained folders."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from earsight import systems
+from earsight.checkpoints.build import build_processor, build_tiny, build_untrained
+from earsight.errors import EarsightError
+from earsight.model.precision import native_dtype
+from earsight.training.stages import Recipe
+
+MADE_UP = "made-up"  # a data root that is written when it is needed
+
+
+def build(recipe: Recipe) -> tuple[Any, Any]:
+    """A recipe's model and processor; nothing of it is trainable yet.
+
+    Raises:
+        EarsightError: a system whose pretrained parts were not named.
+    """
+    name, variant = systems.split(recipe.system)
+    if variant == "tiny":
+        model, processor = build_tiny(recipe.system, recipe.seed, recipe.values)
+    elif variant == "starter" or name == "starter":
+        from earsight.checkpoints.parts import fetch
+
+        parts = fetch()
+        model = build_untrained(parts, recipe.system, recipe.seed, recipe.values)
+        processor = build_processor(parts, recipe.system, recipe.values)
+    else:
+        model, processor = _pretrained(recipe)
+    if variant != "starter" and name != "starter":
+        model = model.to(_dtype(recipe.dtype))
+    return model, processor
+
+
+def _pretrained(recipe: Recipe) -> tuple[Any, Any]:
+    from earsight.checkpoints.pretrained import build_pretrained
+
+    described = systems.get(recipe.system, recipe.values)
+    needed = ["language_model", *(f"encoders.{name}" for name in described.encoders)]
+    lacking = [name for name in needed if not any(given.startswith(name) for given in recipe.parts)]
+    if lacking:
+        raise EarsightError(
+            f"{recipe.system} is trained from pretrained parts; name their folders: "
+            + " ".join(f"parts.{name}=DIR" for name in lacking)
+        )
+    settings = [f"{name}={folder}" for name, folder in recipe.parts.items()]
+    settings += [f"{name}={value!r}" for name, value in _dotted(recipe.values)]
+    model, processor, _ = build_pretrained(recipe.system, settings, recipe.seed)
+    return model, processor
+
+
+def _dotted(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _dotted(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value
+
+
+def _dtype(name: str) -> torch.dtype:
+    return native_dtype() if name == "auto" else getattr(torch, name)
+
+
+def data_root(recipe: Recipe) -> Path:
+    """Where the recipe's records are; made-up ones are written to the cache."""
+    if recipe.data.root != MADE_UP:
+        return Path(recipe.data.root)
+    from earsight.checkpoints.parts import cache_root
+    from earsight.data.made_up import write_made_up
+
+    return write_made_up(cache_root() / MADE_UP)

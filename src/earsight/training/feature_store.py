@@ -1,0 +1,202 @@
+"""Frozen encoders are computed once: features of media on disk, shared by epochs, runs and evaluation.
+
+A medium's key holds all that decides its features: its content, span and senses, how it is sampled, the encoders'
+settings, their weights and numbers. Values are stored as the encoders gave them, in safetensors shards.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from earsight.errors import EarsightError
+from earsight.model.conversation import Medium
+from earsight.model.media_inputs import Laid, lay_out, media_tensors
+from earsight.model.processor import EarsightProcessor
+from earsight.types import Clip
+
+SHARD_BYTES = 256 * 2**20
+MOST_BYTES_A_MEDIUM = 64 * 2**20  # reading more than that is slower than most encoders
+Features = dict[str, tuple[Tensor, Tensor]]
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A medium as it was encoded, without its frames and sound."""
+
+    laid: Laid
+    features: Features  # {stream: (values (time, ..., dim), mask (time,))}
+
+
+class FeatureStore:
+    """Features under a folder; several processes may read while one writes."""
+
+    def __init__(self, folder: Path, model: Any, processor: EarsightProcessor) -> None:
+        settings = {
+            "encoders": processor.values["encoders"],
+            "sampling": asdict(processor.sampling()),
+            "pieces": (processor.description.sound_pieces, processor.description.least_sound_seconds),
+            "weights": weights_hash(model.encoders),
+            "dtype": str(next(model.encoders.parameters()).dtype),
+        }
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:16]
+        self.folder, self.processor = folder / digest, processor
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.places: dict[str, dict[str, Any]] = {}
+        for index in sorted(self.folder.glob("*.json")):
+            self.places |= json.loads(index.read_text(encoding="utf-8"))
+        self._open: dict[str, Any] = {}
+
+    def key(self, medium: Medium) -> str:
+        """Which features a medium has. Raises EarsightError where its file is not there."""
+        parts = [content_hash(medium.source), content_hash(medium.sound) if medium.sound is not None else ""]
+        parts += [str(one) for one in (medium.kind, medium.audio, medium.senses)]
+        parts += [str(medium.start_seconds), str(medium.end_seconds)]
+        return hashlib.sha256("|".join(parts).encode()).hexdigest()[:24]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.places
+
+    def get(self, key: str) -> Stored:
+        """What was stored of a medium."""
+        place = self.places[key]
+        if place["shard"] not in self._open:
+            self._open[place["shard"]] = safe_open(self.folder / place["shard"], framework="pt")
+        shard = self._open[place["shard"]]
+        features = {
+            stream: (shard.get_tensor(f"{key}/{stream}"), shard.get_tensor(f"{key}/{stream}/mask"))
+            for stream in place["streams"]
+        }
+        return Stored(_laid(place), features)
+
+    def fill(self, media: Iterable[Medium], model: Any, report: Progress | None = None) -> dict[str, str]:
+        """Encode what is not stored yet; returns why some media could not be, by key."""
+        todo = {key: medium for medium in media if (key := self._key_or_none(medium)) and key not in self.places}
+        refused: dict[str, str] = {}
+        tensors: dict[str, Tensor] = {}
+        places: dict[str, dict[str, Any]] = {}
+        for done, (key, medium) in enumerate(todo.items(), start=1):
+            try:
+                laid, features = self._encoded(medium, model)
+            except EarsightError as error:
+                refused[key] = str(error)
+                continue
+            for stream, (values, mask) in features.items():
+                tensors |= {f"{key}/{stream}": values.contiguous(), f"{key}/{stream}/mask": mask.contiguous()}
+            places[key] = _place(laid, list(features))
+            if sum(value.nbytes for value in tensors.values()) > SHARD_BYTES or done == len(todo):
+                self._write(tensors, places)
+                tensors, places = {}, {}
+            if report:
+                report("encoding", done, len(todo))
+        if tensors:
+            self._write(tensors, places)
+        return refused
+
+    def _key_or_none(self, medium: Medium) -> str | None:
+        try:
+            return self.key(medium)
+        except EarsightError:
+            return None  # the run will say so of the sample
+
+    def _encoded(self, medium: Medium, model: Any) -> tuple[Laid, Features]:
+        system = self.processor.description
+        laid = lay_out(self.processor.clip(medium), system)
+        media = {name: value.to(model.device) for name, value in media_tensors([laid], system).items()}
+        encoded = model.encode(media)
+        return laid, {stream: (f.values[0].cpu(), f.mask[0].cpu()) for stream, f in encoded.items()}
+
+    def _write(self, tensors: dict[str, Tensor], places: dict[str, dict[str, Any]]) -> None:
+        name = hashlib.sha256("".join(sorted(places)).encode()).hexdigest()[:12]
+        shard = f"{name}.safetensors"
+        for place in places.values():
+            place["shard"] = shard
+        partial = self.folder / f"{shard}.{os.getpid()}.partial"
+        save_file(tensors, partial)
+        partial.replace(self.folder / shard)
+        listing = self.folder / f"{name}.json.partial"
+        listing.write_text(json.dumps(places), encoding="utf-8")
+        listing.replace(self.folder / f"{name}.json")  # last: what is listed is there
+        self.places |= places
+
+
+def worth_it(system: Any, uses: int, media: int, bytes_a_medium: int) -> bool:
+    """Whether stored features are faster than encoding anew: media are met again, and are not too large to read.
+
+    A connector that runs the frozen towers itself (Dolphin) would read their pixels: never faster than decoding.
+    """
+    runs_towers = any(stream in system.streams for stream in ("pixels", "mel"))
+    return uses >= 2 * media and bytes_a_medium <= MOST_BYTES_A_MEDIUM and not runs_towers
+
+
+def weights_hash(module: torch.nn.Module) -> str:
+    """A digest of a module's weights."""
+    digest = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def content_hash(source: Any) -> str:
+    """A digest of a medium's content; a file's is remembered by its size and time.
+
+    Raises:
+        EarsightError: a path that is not there.
+    """
+    if isinstance(source, str) and "://" not in source and not source.startswith("data:"):
+        try:
+            about = os.stat(source)
+        except OSError as error:
+            raise EarsightError(f"{source}: no such file") from error
+        return _file_hash(source, about.st_size, about.st_mtime_ns)
+    if isinstance(source, Clip):
+        digest = hashlib.sha256(source.frames.tobytes() + source.waveform.tobytes())
+        digest.update(f"{source.picture}{source.sound}{source.waveform_start_seconds}".encode())
+        return digest.hexdigest()
+    return hashlib.sha256(repr(source).encode()).hexdigest()
+
+
+@lru_cache(maxsize=100_000)
+def _file_hash(path: str, size: int, time: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _place(laid: Laid, streams: list[str]) -> dict[str, Any]:
+    clip = laid.clip
+    return {
+        "streams": streams,
+        "milliseconds": laid.milliseconds,
+        "n_soft_tokens": laid.n_soft_tokens,
+        "picture": clip.picture,
+        "sound": clip.sound,
+        "duration_seconds": clip.duration_seconds,
+        "source": clip.source,
+    }
+
+
+def _laid(place: dict[str, Any]) -> Laid:
+    empty = Clip(
+        frames=np.zeros((0, 1, 1, 3), dtype=np.uint8),
+        frame_times=np.zeros(0),
+        waveform=np.zeros(0, dtype=np.float32),
+        waveform_start_seconds=0.0,
+        sample_rate_hz=16000,
+        duration_seconds=place["duration_seconds"],
+        picture=place["picture"],
+        sound=place["sound"],
+        source=place["source"],
+    )
+    return Laid(empty, place["milliseconds"], 0, (), (), {}, place["n_soft_tokens"])

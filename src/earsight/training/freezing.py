@@ -1,0 +1,57 @@
+"""What a stage trains, by the names of parts or by patterns of parameter names; everything else is frozen."""
+
+from collections.abc import Sequence
+from fnmatch import fnmatch
+from typing import Any
+
+from torch import nn
+
+from earsight.errors import EarsightError
+from earsight.model import lora
+
+
+def apply(model: Any, trains: Sequence[str]) -> list[str]:
+    """Freeze everything but what is named; returns the names of what is trained.
+
+    "connector", "lora", "language_model" (without LoRA), "encoders", or a pattern such as "connector.adapter.*".
+    Trained parameters are held in float32, whatever the rest is in.
+
+    Raises:
+        EarsightError: a name or pattern that matches no parameter.
+    """
+    if "lora" in trains and not lora.layers(model):
+        lora.add(model)
+    model.requires_grad_(False)
+    chosen: dict[str, nn.Parameter] = {}
+    for pattern in trains:
+        found = {name: value for name, value in model.named_parameters() if matches(name, pattern)}
+        if not found:
+            parts = sorted({name.split(".")[0] for name, _ in model.named_parameters()})
+            raise EarsightError(f"trains '{pattern}' matches no parameter; parts are {', '.join(parts)} and lora")
+        chosen |= found
+    for value in chosen.values():
+        value.requires_grad_(True)
+        value.data = value.data.float()
+    return list(chosen)
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Whether a parameter belongs to a part or a pattern."""
+    is_lora = ".lora_" in name
+    if pattern == "lora":
+        return is_lora
+    if pattern in ("connector", "encoders", "language_model"):
+        return name.startswith(f"{pattern}.") and not is_lora
+    return fnmatch(name, pattern)
+
+
+def part_of(name: str) -> str:
+    """ "lora", "connector", "language_model" or "encoders"."""
+    return "lora" if ".lora_" in name else name.split(".")[0]
+
+
+def evaluation_mode_where_frozen(model: Any) -> None:
+    """Frozen encoders keep their statistics and drop nothing out while the rest trains."""
+    for encoder in model.encoders.values():
+        if not any(value.requires_grad for value in encoder.parameters()):
+            encoder.eval()
