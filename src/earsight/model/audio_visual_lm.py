@@ -7,7 +7,7 @@ generate Transformers' own
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +49,14 @@ class EarsightForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     def _init_weights(self, module: nn.Module) -> None:
         """Parts initialise themselves when they are built; nothing is drawn anew here."""
+
+    def train(self, mode: bool = True) -> Self:
+        """As torch's; frozen encoders keep their statistics and drop nothing out while the rest trains."""
+        super().train(mode)
+        for encoder in self.encoders.values():
+            if not any(value.requires_grad for value in encoder.parameters()):
+                encoder.eval()
+        return self
 
     def get_input_embeddings(self) -> nn.Module:
         return self.language_model.get_input_embeddings()

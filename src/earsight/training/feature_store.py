@@ -115,7 +115,7 @@ class FeatureStore:
         laid = lay_out(self.processor.clip(medium), system)
         media = {name: value.to(model.device) for name, value in media_tensors([laid], system).items()}
         encoded = model.encode(media)
-        return laid, {stream: (f.values[0].cpu(), f.mask[0].cpu()) for stream, f in encoded.items()}
+        return laid, {stream: (f.values[0].cpu().clone(), f.mask[0].cpu().clone()) for stream, f in encoded.items()}
 
     def _write(self, tensors: dict[str, Tensor], places: dict[str, dict[str, Any]]) -> None:
         name = hashlib.sha256("".join(sorted(places)).encode()).hexdigest()[:12]
@@ -145,7 +145,7 @@ def weights_hash(module: torch.nn.Module) -> str:
     digest = hashlib.sha256()
     for name, value in sorted(module.state_dict().items()):
         digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        digest.update(value.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -48,10 +48,3 @@ def matches(name: str, pattern: str) -> bool:
 def part_of(name: str) -> str:
     """ "lora", "connector", "language_model" or "encoders"."""
     return "lora" if ".lora_" in name else name.split(".")[0]
-
-
-def evaluation_mode_where_frozen(model: Any) -> None:
-    """Frozen encoders keep their statistics and drop nothing out while the rest trains."""
-    for encoder in model.encoders.values():
-        if not any(value.requires_grad for value in encoder.parameters()):
-            encoder.eval()

@@ -17,7 +17,7 @@ from transformers import Trainer
 from earsight.data.ledger import Ledger
 from earsight.model.prompt_ids import IGNORED
 from earsight.training.checkpoints import load_trained_parts, save_trained_parts
-from earsight.training.freezing import evaluation_mode_where_frozen, part_of
+from earsight.training.freezing import part_of
 from earsight.training.schedules import scale
 from earsight.training.stages import Stage
 
@@ -64,10 +64,6 @@ class StageTrainer(Trainer):
             super()._load_from_checkpoint(resume_from_checkpoint, model)
         else:
             load_trained_parts(self.accelerator.unwrap_model(model or self.model), Path(resume_from_checkpoint))
-
-    def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
-        evaluation_mode_where_frozen(self.accelerator.unwrap_model(model))
-        return super().training_step(model, inputs, num_items_in_batch)
 
     def compute_loss(
         self,
