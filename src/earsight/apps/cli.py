@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from earsight.apps import starter
+from earsight.apps import data, starter
 from earsight.apps.ask import ask
 from earsight.apps.chat import chat
 from earsight.apps.import_checkpoint import app as import_app
@@ -36,6 +36,7 @@ app.command()(probe)
 app.command()(systems)
 app.command()(plan)
 app.command()(train)
+app.add_typer(data.app, name="data")
 app.add_typer(import_app, name="import")
 app.add_typer(starter.app, name="starter")
 

@@ -1,6 +1,6 @@
 """What is wrong with a raw record: every fault with the field it is in.
 
-    "messages[0].content[1].strat": not a key of an audio part; did you mean start?
+messages[0].content[0].strat: not a key of a part of type audio; did you mean start?
 """
 
 import math

@@ -67,7 +67,8 @@ class Ledger:
         named = "; ".join(f"{count} x {reason}" for reason, count in reasons.most_common(5))
         more = f"; and {len(reasons) - 5} other reasons" if len(reasons) > 5 else ""
         raise EarsightError(
-            f"{lost} of {lost + used} samples could not be used, over max_skip_rate {self.max_skip_rate:g}: {named}{more}"
+            f"{lost} of {lost + used} samples could not be used, over max_skip_rate {self.max_skip_rate:g}: "
+            f"{named}{more}"
         )
 
     def merge(self, other: "Ledger | Mapping[str, Any]") -> None:
@@ -84,8 +85,13 @@ class Ledger:
             told = sources.setdefault(source, {})
             for (outcome, reason), count in counts.most_common():
                 told.setdefault(outcome, {})[reason] = count
-        totals = {outcome: self.total(outcome) for outcome in OUTCOMES}
-        return {"max_skip_rate": self.max_skip_rate, "skip_rate": round(self.skip_rate, 6), **totals, "sources": sources}
+        totals: dict[str, int] = {outcome: self.total(outcome) for outcome in OUTCOMES}
+        return {
+            "max_skip_rate": self.max_skip_rate,
+            "skip_rate": round(self.skip_rate, 6),
+            **totals,
+            "sources": sources,
+        }
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> Self:
@@ -116,14 +122,16 @@ class Ledger:
             EarsightError: it cannot be written.
         """
         partial = path.with_name(f"{path.name}.partial-{os.getpid()}")
+        text = json.dumps(self.to_json(), indent=1, ensure_ascii=False) + "\n"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(json.dumps(self.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-            partial.replace(path)
+            try:
+                partial.write_text(text, encoding="utf-8", errors="backslashreplace")
+                partial.replace(path)
+            finally:
+                partial.unlink(missing_ok=True)
         except OSError as error:
             raise EarsightError(f"{path}: cannot be written ({error.strerror or error}); make room") from error
-        finally:
-            partial.unlink(missing_ok=True)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_lock"}

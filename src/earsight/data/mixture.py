@@ -1,8 +1,8 @@
 """Which record stands at which position of a training: decided by the seed and the position alone.
 
 Nothing is remembered, so a run goes on at any position without walking there, and every process finds its own samples.
-Each source is walked again and again, each time in another order; an order is a permutation, so within one of a source's
-epochs every record comes exactly once.
+Each source is walked again and again, each time in another order; an order is a permutation, so within one epoch of a
+source every record comes exactly once.
 """
 
 import hashlib
@@ -20,6 +20,7 @@ from earsight.errors import EarsightError
 Drawn = tuple[str, int, int]  # source, index of the record in it, the source's epoch
 BLOCK = 8  # BatchedMixture draws each group so often before it draws afresh
 SMALL = 4096  # sources of so many records have their order written out
+STRAYS = (1.0, 1.25, 1.5, 2.0, 4.0)  # samples by which a source may be off its share, the least that can be had
 _ROUNDS, _WORD, _STRIDE = 6, 2**64 - 1, 0x9E3779B97F4A7C15
 
 
@@ -41,9 +42,9 @@ def repeated(sizes: Mapping[str, int], times: Mapping[str, float]) -> dict[str, 
 
 
 class Mixture:
-    """Sources mixed by their weights: in the first n positions, for any n, each has its share to about one sample.
+    """Sources mixed by their weights: in the first n positions, for any n, each has its share to one sample.
 
-    Weights that differ by orders of magnitude may make that two; it never grows with n.
+    Weights that differ by orders of magnitude may make that a quarter more; it never grows with n.
 
     sizes    records of each source
     weights  how often each is drawn, in any unit; None: in proportion to the sizes. 0 leaves a source out
@@ -100,9 +101,9 @@ class Mixture:
 
 
 class BatchedMixture:
-    """Batches of one group each, such as one modality (video-SALMONN's code, sft_dataset.py): all groups equally often.
+    """Batches of one group each, such as one modality (video-SALMONN's code, sft_dataset.py); groups are equally often.
 
-    The groups of `BLOCK` rounds are shuffled together, so that how many batches of a group came before is known at once.
+    The groups of `BLOCK` rounds are shuffled together: so how many batches of a group came before is known at once.
     """
 
     def __init__(self, groups: Mapping[str, Mixture], seed: int = 0) -> None:
@@ -138,19 +139,12 @@ def _tree(weighted: Sequence[tuple[str, Fraction]]) -> "_Node | str":
     """Sources, heaviest first -> nodes that split them such that no source strays far from its share.
 
     Each rounding is off by a half at most, and what it is off is handed down in proportion: below nodes of weights
-    v1, v2, ... a leaf of weight w strays by at most (w/v1 + w/v2 + ... + w/w) / 2. So a subset may stand under roundings
-    whose 1/v add up to no more than its own leaves bear: `borne` is that, and each split keeps most of it.
+    v1, v2, ... a leaf of weight w strays by at most (w/v1 + w/v2 + ... + w/w) / 2.
     """
     sums = list(accumulate((weight for _, weight in weighted), initial=Fraction(0)))
-    n = len(weighted)
-    ends = list(combinations(range(n + 1), 2))
-    one_over = {(a, b): float(sums[-1] / (sums[b] - sums[a])) for a, b in ends}
-    borne = {(at, at + 1): 2 * one_over[at, at + 1] for at in range(n)}
-    cuts: dict[tuple[int, int], int] = {}
-    for a, b in sorted(ends, key=lambda pair: pair[1] - pair[0])[n:]:
-        borne[a, b], cuts[a, b] = max(
-            (min(borne[a, cut] - one_over[a, cut], borne[cut, b] - one_over[cut, b]), cut) for cut in range(a + 1, b)
-        )
+    ends = combinations(range(len(sums)), 2)
+    one_over = {(first, last): float(sums[-1] / (sums[last] - sums[first])) for first, last in ends}
+    cuts = next(found for allowed in STRAYS if (found := _cuts(one_over, len(weighted), allowed)) is not None)
 
     def made(first: int, last: int) -> "_Node | str":
         if last == first + 1:
@@ -159,7 +153,21 @@ def _tree(weighted: Sequence[tuple[str, Fraction]]) -> "_Node | str":
         share = (sums[cut] - sums[first]) / (sums[last] - sums[first])
         return _Node(made(first, cut), made(cut, last), share.numerator, share.denominator)
 
-    return made(0, n)
+    return made(0, len(weighted))
+
+
+def _cuts(one_over: Mapping[tuple[int, int], float], n: int, allowed: float) -> dict[tuple[int, int], int] | None:
+    """Where to split each run of sources so that none strays by more than allowed; None where that cannot be.
+
+    A run may stand below roundings whose 1/v add up to no more than it bears; each split keeps as much as it can.
+    """
+    bears = {(at, at + 1): 2 * allowed * one_over[at, at + 1] for at in range(n)}
+    cuts: dict[tuple[int, int], int] = {}
+    for a, b in sorted(one_over, key=lambda run: run[1] - run[0])[n:]:
+        bears[a, b], cuts[a, b] = max(
+            (min(bears[a, cut] - one_over[a, cut], bears[cut, b] - one_over[cut, b]), cut) for cut in range(a + 1, b)
+        )
+    return cuts if bears[0, n] > -1e-6 or allowed == STRAYS[-1] else None
 
 
 def _checked(sizes: Mapping[str, int], weights: Mapping[str, float] | None) -> dict[str, Fraction]:

@@ -36,5 +36,7 @@ class Problems:
 
     def to_json(self) -> dict[str, Any]:
         """As plain types."""
-        first = {kind: [{"place": place, "reason": reason} for place, reason in self.first[kind]] for kind in self.first}
+        first = {
+            kind: [{"place": place, "reason": reason} for place, reason in self.first[kind]] for kind in self.first
+        }
         return {"total": len(self), "counts": dict(self.counts.most_common()), "first": first}

@@ -1,6 +1,6 @@
 """Raw rows of a file of records, each with its place: JSON lines, a JSON list, Parquet, a folder of `datasets`.
 
-A damaged line is an error that says where, or goes to `problems` and is left out. Parquet and Arrow name rows, not lines.
+A damaged line is an error that says where, or goes to `problems` and is left out. Tables have row numbers for lines.
 """
 
 import json
@@ -23,6 +23,13 @@ def rows(path: Path, problems: Problems | None = None) -> Iterator[Row]:
     Raises:
         EarsightError: not there, of an unknown kind, or (without `problems`) a damaged line.
     """
+    try:
+        yield from _rows(path, problems)
+    except OSError as error:
+        raise EarsightError(f"{path}: cannot be read ({error.strerror or error}); check its permissions") from error
+
+
+def _rows(path: Path, problems: Problems | None) -> Iterator[Row]:
     if path.is_dir():
         return _arrow_folder(path)
     if not path.is_file():
@@ -59,12 +66,14 @@ def json_array(path: Path, problems: Problems | None = None, key: str = "") -> I
     After a damaged element nothing can be read: where the next one begins is not known.
 
     Raises:
-        EarsightError: not UTF-8, or no list.
+        EarsightError: not there, not UTF-8, or no list.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise EarsightError(f"{path}: not UTF-8: {error.reason}") from error
+    except OSError as error:
+        raise EarsightError(f"{path}: cannot be read ({error.strerror}); check the path") from error
     at = _list_begins(path, text, key)
     decoder, line, counted = json.JSONDecoder(), 1, 0
     while True:
@@ -119,7 +128,8 @@ def _parquet(path: Path) -> Iterator[Row]:
     try:
         with parquet.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=1024):
-                for number, raw in enumerate(batch.to_pylist(), number + 1):
+                for raw in batch.to_pylist():
+                    number += 1
                     yield f"{path}:{number}", _plain(raw)
     except arrow.ArrowException as error:
         raise EarsightError(f"{path}: not a Parquet file, or damaged after row {number}") from error
@@ -140,7 +150,8 @@ def _arrow_folder(path: Path) -> Iterator[Row]:
         for file in files:
             with arrow.memory_map(str(file)) as mapped, arrow.ipc.open_stream(mapped) as stream:
                 for batch in stream:
-                    for number, raw in enumerate(batch.to_pylist(), number + 1):
+                    for raw in batch.to_pylist():
+                        number += 1
                         yield f"{path}:{number}", _plain(raw)
     except (arrow.ArrowException, OSError) as error:
         raise EarsightError(f"{path}: {file.name} is missing or damaged after row {number}") from error

@@ -70,7 +70,10 @@ def load(path: Path | str) -> Sequence[Record]:
     """
     path = Path(path)
     if path.suffix in (".jsonl", ".ndjson") and path.is_file():
-        return _Lines.of(path)
+        try:
+            return _Lines.of(path)
+        except OSError as error:
+            raise EarsightError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
     return [_checked(raw, place) for place, raw in read(path)]
 
 
@@ -84,11 +87,11 @@ def write_jsonl(path: Path | str, records: Iterable[Record]) -> int:
     partial = path.with_name(f"{path.name}.partial-{os.getpid()}")
     try:
         try:
-            with partial.open("w", encoding="utf-8") as file:
-                for count, record in enumerate(records, 1):
-                    text = json.dumps(record.to_json(), ensure_ascii=False)
-                    # Half of a surrogate pair, as a damaged file's name may have, becomes \udcxx, which is JSON.
-                    file.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
+            # Half of a surrogate pair, as a damaged file's name may have, becomes \udcxx, which is JSON.
+            with partial.open("w", encoding="utf-8", errors="backslashreplace") as file:
+                for record in records:
+                    file.write(json.dumps(record.to_json(), ensure_ascii=False) + "\n")
+                    count += 1
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(path)

@@ -77,7 +77,7 @@ def validate(path: Path | str, root: Path | str = ".", check_media: bool = False
     """
     report, damaged = Report(str(path)), _Damaged()
     media = _Media(Path(root), check_media, report)
-    places: dict[int, str] = {}  # of a record's id: the last part of where it was first
+    places: dict[int, str] = {}  # of a record's id: the line where it was first
     for place, raw in read(path, damaged):
         report.n_records += 1
         found = [Found(place, where, reason) for where, reason in faults_of(raw)]
@@ -111,10 +111,10 @@ class _Damaged(Problems):
 
 def _further(raw: Mapping[str, Any], place: str, places: dict[int, str], media: "_Media") -> Iterator[tuple[str, str]]:
     """What is wrong with a record of the right form."""
-    line = place.rpartition(":")[2]
-    first = places.setdefault(hash((raw["source"], raw["id"])), line)
-    if first != line:
-        yield "id", f"'{raw['id']}' stands at line {first} already; an id is unique within its source"
+    name = hash((raw["source"], raw["id"]))
+    if name in places:
+        yield "id", f"'{raw['id']}' stands at line {places[name]} already; an id is unique within its source"
+    places.setdefault(name, place.rpartition(":")[2])
     begins = 1 if raw["messages"][0]["role"] == "system" else 0
     if not words(raw["messages"][begins]).strip() and (lack := prompts.lacking(raw["task"])):
         yield "task", lack

@@ -9,7 +9,7 @@ OUT/STAGE/ledger.json      every sample that was skipped or cut, by source and r
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
-from transformers import PrinterCallback, TrainingArguments, set_seed
+from transformers import PrinterCallback, TrainerCallback, TrainingArguments, set_seed
 
 from earsight.checkpoints.parts import cache_root
 from earsight.data.ledger import Ledger
@@ -36,7 +36,9 @@ from earsight.training.writing import written
 Build = Callable[[Recipe], tuple[Any, Any]]  # -> model, processor
 
 
-def run(recipe: Recipe, out: Path, build: Build, resume: bool = False) -> Any:
+def run(
+    recipe: Recipe, out: Path, build: Build, resume: bool = False, callbacks: Sequence[TrainerCallback] = ()
+) -> Any:
     """Train all stages; with `resume` go on where an interrupted run of the same recipe stopped.
 
     Raises:
@@ -60,7 +62,7 @@ def run(recipe: Recipe, out: Path, build: Build, resume: bool = False) -> Any:
         if resume and (folder / "trained").is_dir():
             load_trained_parts(model, folder / "trained")
             continue
-        _run_stage(recipe, stage, folder, model, processor, books[name], resume)
+        _run_stage(recipe, stage, folder, model, processor, books[name], resume, callbacks)
         if state.is_main_process:
             save_trained_parts(model, folder / "trained")
         state.wait_for_everyone()
@@ -68,7 +70,14 @@ def run(recipe: Recipe, out: Path, build: Build, resume: bool = False) -> Any:
 
 
 def _run_stage(
-    recipe: Recipe, stage: Stage, folder: Path, model: Any, processor: Any, books: Books, resume: bool
+    recipe: Recipe,
+    stage: Stage,
+    folder: Path,
+    model: Any,
+    processor: Any,
+    books: Books,
+    resume: bool,
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> None:
     arguments = _arguments(recipe, stage, folder)
     kept = folder / "ledger.json"
@@ -85,7 +94,7 @@ def _run_stage(
         args=arguments,
         train_dataset=samples,
         data_collator=Collator(partial(collate, processor), ledger),
-        callbacks=[SavesTrained(ledger, folder), Progress(folder.name)],
+        callbacks=[SavesTrained(ledger, folder), Progress(folder.name), *callbacks],
     )
     trainer.remove_callback(PrinterCallback)  # prints what `Progress` says better
     trainer.train(resume_from_checkpoint=last_checkpoint(folder) if resume else None)

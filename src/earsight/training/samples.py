@@ -85,14 +85,15 @@ class Samples(Dataset):
     def messages(self, drawn: Paired) -> list[dict[str, Any]]:
         """A record's messages with its prompt and with paths below the data root."""
         messages = []
-        for index, message in enumerate(drawn.record.messages):
+        for message in drawn.record.messages:
             content = message["content"]
             if isinstance(content, str):
                 messages.append(dict(message))
                 continue
             parts = [located(part, Path(self.data.root)) for part in content]
             has_text = any(part.get("type") == "text" for part in parts)
-            if message["role"] == "user" and index == 0 and not has_text:
+            first = not any(before["role"] == "user" for before in messages)  # a system's word may come before
+            if message["role"] == "user" and first and not has_text:
                 text = prompt_for(drawn.record.task, self.seed, drawn.record.id, drawn.epoch)
                 parts.append({"type": "text", "text": text})
             messages.append({**message, "content": parts})

@@ -52,12 +52,11 @@ def test_acav100m_clips_are_asked_the_questions_that_one_brings(tmp_path):
         record("acav100m/qpxektwhzra_292/q1", "av_qa", clip, "A bell.", "MIT", question="What rings?"),
         record("acav100m/qpxektwhzra_292/q2", "av_qa", clip, "A boy.", "MIT", question="Who runs?"),
     ]
-    assert told == [
-        "output.csv:3 begin and end are no stretch of time: -1 to -1",
-        "output.csv:4 expected shard, file.mp4, YouTube id and segment: 'shard-000009,short'",
-    ]
+    short = "output.csv:4 expected shard, file.mp4, YouTube id and segment: 'shard-000009,short'"
+    assert told == [short]
     options = {"questions": root / "asked.json", "videos": "videos/{youtube_id}.mp4", "whole": True}
-    found, _ = imported(acav100m, root, "train", **options)
+    found, told = imported(acav100m, root, "train", **options)
+    assert told == ["output.csv:3 begin and end are no stretch of time: -1 to -1", short]
     assert found[0].messages[0]["content"][0] == film("videos/qpxektwhzra.mp4", start=292.25, end=302.25)
     with pytest.raises(EarsightError, match="questions are not published; give questions=FILE"):
         imported(acav100m, root, "train")
@@ -74,15 +73,15 @@ def test_vggsound_labels_the_clips_of_the_split(tmp_path):
     found, told = imported(vggsound, root, "train")
     first, second = film("videos/--0PQM4-hqg_000030.mp4"), film("videos/--5OkAjCI7g_000040.mp4")
     assert found == [
-        record("vggsound/--0PQM4-hqg_000030", "av_sound_source", first, "waterfall burbling", "CC-BY-4.0"),
-        record("vggsound/--5OkAjCI7g_000040", "av_sound_source", second, "bird chirping, tweeting", "CC-BY-4.0"),
+        record("vggsound/--0PQM4-hqg_000030", "av_source", first, "waterfall burbling", "CC-BY-4.0"),
+        record("vggsound/--5OkAjCI7g_000040", "av_source", second, "bird chirping, tweeting", "CC-BY-4.0"),
     ]
     assert told == [
         "vggsound.csv:3 expected YouTube id, seconds, label, train or test: '--1,thirty,waterfall burbling,train'"
     ]
     found, _ = imported(vggsound, root, "test", videos="whole/{youtube_id}.mkv", whole=True)
     marching = film("whole/---g-f_I2yQ.mkv", start=1.0, end=11.0)
-    assert found == [record("vggsound/---g-f_I2yQ_000001", "av_sound_source", marching, "people marching", "CC-BY-4.0")]
+    assert found == [record("vggsound/---g-f_I2yQ_000001", "av_source", marching, "people marching", "CC-BY-4.0")]
 
 
 def test_vggsound_clips_are_asked_the_questions_that_one_brings(tmp_path):
@@ -213,26 +212,26 @@ def test_vgg_soundsource_boxes_become_shares_and_those_that_are_none_are_told(tm
     entries = [
         {"file": "zpWuikVorYg_000032", "class": "elk bugling", "bbox": [[0.403125, 0.253125, 0.6, 0.75]]},
         {"file": "Db6Hjt0x28k_000056", "class": "dog barking", "bbox": [broken, [0, 0.5, 0.25, 1]]},
+        {"file": "iUtE4nRvBsM_000040", "class": "coughing", "bbox": [[0, 0.5, 0.25, 1], [0.5, 0.0, 1, 0.25]]},
         {"file": "UyCw7pCgYg8_000055", "class": "cat purring", "bbox": [[0.1, 0.2, 0.1, 0.2]]},
     ]
     root = write(tmp_path, {"vggss.json": json.dumps(entries)})
     found, told = imported(vgg_soundsource, root, "test")
     first = picture("frames/zpWuikVorYg_000032.jpg", "audio/zpWuikVorYg_000032.wav")
-    second = picture("frames/Db6Hjt0x28k_000056.jpg", "audio/Db6Hjt0x28k_000056.wav")
-    task, box, other = "av_localisation", "[0.403, 0.253, 0.600, 0.750]", "[0.000, 0.500, 0.250, 1.000]"
+    second = picture("frames/iUtE4nRvBsM_000040.jpg", "audio/iUtE4nRvBsM_000040.wav")
+    task, box = "av_localisation", "[0.403, 0.253, 0.600, 0.750]"
+    two = "[0.000, 0.500, 0.250, 1.000], [0.500, 0.000, 1.000, 0.250]"
     assert found == [
         record("vgg_soundsource/zpWuikVorYg_000032", task, first, box, "Apache-2.0"),
-        record("vgg_soundsource/Db6Hjt0x28k_000056", task, second, other, "Apache-2.0"),
+        record("vgg_soundsource/iUtE4nRvBsM_000040", task, second, two, "Apache-2.0"),
     ]
     assert told == [
         "vggss.json:1 boxes that are none: 1 of 2, Db6Hjt0x28k_000056",
         "vggss.json:1 boxes that are none: 1 of 1, UyCw7pCgYg8_000055",
     ]
-    found, told = imported(vgg_soundsource, root, "test", task="av_sound_source")
-    assert found[0] == record(
-        "vgg_soundsource/zpWuikVorYg_000032", "av_sound_source", first, "elk bugling", "Apache-2.0"
-    )
-    assert (len(found), told) == (3, [])
+    found, told = imported(vgg_soundsource, root, "test", task="av_source")
+    assert found[0] == record("vgg_soundsource/zpWuikVorYg_000032", "av_source", first, "elk bugling", "Apache-2.0")
+    assert (len(found), told) == (4, [])
 
 
 def test_ave_events_have_their_seconds(tmp_path):
@@ -265,7 +264,7 @@ def test_avs_names_what_sounds_and_keeps_its_masks(tmp_path):
     below = "Single-source/s4_data"
     clip = film(f"{below}/raw_videos/train/dog_barking/ab_5.mp4")
     masks = {"masks": [f"{below}/gt_masks/train/dog_barking/ab_5/ab_5_1.png"]}
-    assert found == [record("avs/ab_5", "av_sound_source", clip, "dog barking", "Apache-2.0", extra=masks)]
+    assert found == [record("avs/ab_5", "av_source", clip, "dog barking", "Apache-2.0", extra=masks)]
     assert told == [
         "Single-source/s4_meta_data.csv:4 nothing in column category",
         "Single-source/s4_meta_data.csv:5 none of train, val, test: 'dev'",
@@ -277,11 +276,12 @@ def test_avs_names_what_sounds_and_keeps_its_masks(tmp_path):
 LLP = {
     "AVVP_train.csv": "filename\tevent_labels\nBjCEufrlXm4_20_30\tSpeech,Dog\nshort_20_30\tDog\n"
     "AP0061o0Nvk_101.8_111.8\tFrying_(food)\n",
-    "AVVP_test_pd.csv": "filename\tevent_labels\nKSRjje7GH44_60_70\tBlender,Speech\nHK1i4YyF5WU_30_40\tMotorcycle\n",
+    "AVVP_test_pd.csv": "filename\tevent_labels\nKSRjje7GH44_60_70\tBlender,Speech\nHK1i4YyF5WU_30_40\tMotorcycle\n"
+    "6YwGatj9_2M_320_330\tDog\naYwGatj9_2M_0_10\tDog\n",
     "AVVP_eval_audio.csv": "filename\tonset\toffset\tevent_labels\nKSRjje7GH44_60_70\t8\t10\tBlender\n"
     "KSRjje7GH44_60_70\t0\t8\tSpeech\nHK1i4YyF5WU_30_40\t9\t9\tSpeech\n",
     "AVVP_eval_visual.csv": "filename\tonset\toffset\tevent_labels\nKSRjje7GH44_60_70\t0\t10\tBlender\n"
-    "HK1i4YyF5WU_30_40\t0\t10\tMotorcycle\n",
+    "HK1i4YyF5WU_30_40\t0\t10\tMotorcycle\n6YwGatj9_2M_320_330\t1\t2\tDog\n",
 }
 
 
@@ -300,17 +300,20 @@ def test_llp_events_are_labels_in_training(tmp_path):
 
 def test_llp_events_have_times_by_sense_in_evaluation(tmp_path):
     found, told = imported(llp, write(tmp_path, LLP), "test", task="av_parsing")
-    first, second = film("LLP_dataset/video/KSRjje7GH44.mp4"), film("LLP_dataset/video/HK1i4YyF5WU.mp4")
+    first, second = film("LLP_dataset/video/KSRjje7GH44.mp4"), film("LLP_dataset/video/6YwGatj9_2M.mp4")
     both = "Heard: Blender, 8 to 10 s; Speech, 0 to 8 s. Seen: Blender, 0 to 10 s."
     assert found == [
         record("llp/KSRjje7GH44_60_70", "av_parsing", first, both),
-        record("llp/HK1i4YyF5WU_30_40", "av_parsing", second, "Heard: nothing. Seen: Motorcycle, 0 to 10 s."),
+        record("llp/6YwGatj9_2M_320_330", "av_parsing", second, "Heard: nothing. Seen: Dog, 1 to 2 s."),
     ]
-    assert told == ["AVVP_eval_audio.csv:4 begin and end are no stretch of time: 9 to 9"]
+    assert told == [
+        "AVVP_eval_audio.csv:4 begin and end are no stretch of time: 9 to 9",
+        "AVVP_test_pd.csv:5 in neither evaluation file: aYwGatj9_2M_0_10",
+    ]
 
 
 def test_tasks_that_leave_the_question_out_have_prompts(tmp_path):
-    unasked = ["image_caption", "text_caption", "video_caption", "av_sound_source", "av_localisation", "av_event"]
+    unasked = ["image_caption", "text_caption", "video_caption", "av_source", "av_localisation", "av_event"]
     assert [lacking(task) for task in [*unasked, "av_events", "av_parsing", "sound_events", "instruments"]] == [""] * 10
     found, _ = imported(llp, write(tmp_path, LLP), "train")
     assert [Record.of(one.to_json()) for one in found] == found

@@ -36,10 +36,10 @@ def test_llava_conversations_keep_their_turns_and_lose_the_mark_of_the_picture(t
         {"role": "assistant", "content": [text("It looks so.")]},
     ]
     assert found == [
-        Record("llava150k/000000", "llava150k", "visual_qa", messages, "", {"published_id": "000000033471"}),
+        Record("llava150k/000000", "llava150k", "image_conversation", messages, "", {"published_id": "000000033471"}),
         record(
             "llava150k/000002",
-            "visual_qa",
+            "image_conversation",
             image("train2017/000000052846.jpg"),
             "Outside.",
             question="Where is it?",
@@ -59,7 +59,7 @@ def test_llava_mixture_takes_folders_from_its_entries_and_conversations_without_
     assert found == [
         record(
             "llava665k/000000",
-            "visual_qa",
+            "image_conversation",
             image("ocr_vqa/images/1492.jpg"),
             "Ann.",
             question="Who wrote it?",
@@ -67,7 +67,7 @@ def test_llava_mixture_takes_folders_from_its_entries_and_conversations_without_
         ),
         record(
             "llava665k/000001",
-            "visual_qa",
+            "image_conversation",
             [],
             "A rose.",
             question="Write a poem.",
@@ -90,13 +90,13 @@ def test_ocrvqa_asks_each_question_of_the_split(tmp_path):
     found, told = imported(ocrvqa, root, "train")
     cover = image("images/761183272.jpg")
     assert found == [
-        record("ocrvqa/761183272/q0", "ocr", cover, "Sandra Boynton", question="Who wrote this book?"),
-        record("ocrvqa/761183272/q1", "ocr", cover, "Yes", question="Is it a calendar?"),
-        record("ocrvqa/3/q0", "ocr", image("images/3.gif"), "Ann", question="Who wrote this book?"),
+        record("ocrvqa/761183272/q0", "ocr_qa", cover, "Sandra Boynton", question="Who wrote this book?"),
+        record("ocrvqa/761183272/q1", "ocr_qa", cover, "Yes", question="Is it a calendar?"),
+        record("ocrvqa/3/q0", "ocr_qa", image("images/3.gif"), "Ann", question="Who wrote this book?"),
     ]
     assert told == ["dataset.json:2 1 questions but 0 answers", "dataset.json:3/1 no usable 'answer': ''"]
     found, _ = imported(ocrvqa, root, "test", ending=".png")
-    assert found == [record("ocrvqa/1/q0", "ocr", image("images/1.png"), "Nobody", question="Who wrote this book?")]
+    assert found == [record("ocrvqa/1/q0", "ocr_qa", image("images/1.png"), "Nobody", question="Who wrote this book?")]
 
 
 def test_ocrvqa_that_is_not_an_object_is_refused(tmp_path):

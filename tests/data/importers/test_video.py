@@ -15,6 +15,7 @@ OPEN = (
     "2414793083,2584,640,480,what did the baby do,,1,TC\n"
     '6083954222,2642,640,1138,"where, if at all, is the ball",in the net,13,TC\n'
     "9999999999,2642,640,1138,who is it,a dog,2,DO\n"
+    "3606518674,2622,640,480,is he proficient,no,1,DB\n"
 )
 CHOICE = (
     "video,frame_count,width,height,question,answer,qid,type,a0,a1,a2,a3,a4\n"
@@ -34,9 +35,11 @@ def test_nextqa_open_questions_are_words_about_a_silent_film(tmp_path):
     first = video("NExTVideo/1001/3606518674.mp4", audio="ignore")
     second = video("NExTVideo/0028/6083954222.mp4", audio="ignore")
     question, other = "is the man proficient in playing it", "where, if at all, is the ball"
+    again = "is he proficient"
     assert found == [
         record("nextqa/3606518674/1", "video_qa", first, "yes", "MIT", question=question, extra={"type": "DB"}),
         record("nextqa/6083954222/13", "video_qa", second, "in the net", "MIT", question=other, extra={"type": "TC"}),
+        record("nextqa/3606518674/1/2", "video_qa", first, "no", "MIT", question=again, extra={"type": "DB"}),
     ]
     assert told == [
         "train.csv:3 nothing in column answer",
@@ -96,7 +99,7 @@ def test_videochat_keeps_the_turns_of_a_conversation(tmp_path):
     found, told = imported(videochat, write(tmp_path, {"videochat_instruct_11k.json": json.dumps(entries)}), "train")
     film = video("WebVid10M/000001_000050/1066682446.mp4", audio="ignore")
     messages = turns(film, ("Who?", "A man."), ("Where?", "Here."))
-    assert found == [Record("videochat/00000", "videochat", "video_qa", messages)]
+    assert found == [Record("videochat/00000", "videochat", "video_conversation", messages)]
     assert told == [
         "videochat_instruct_11k.json:1 'QA' is empty",
         "videochat_instruct_11k.json:1 no usable 'a': None",
@@ -112,7 +115,7 @@ def test_valley_instructions_take_their_stretch_of_vatex_from_its_name(tmp_path)
     ]
     root = write(tmp_path, {"valley_instruct_65k.json": json.dumps(entries, indent=0)})
     found, told = imported(valley, root, "65k")
-    task, licence, question = "video_qa", "CC-BY-NC-4.0", "What is it?"
+    task, licence, question = "video_conversation", "CC-BY-NC-4.0", "What is it?"
     cut = video("videos/VATEX/Ptf_2VRj-V0.mp4", start=122.0, end=132.0)
     assert found == [
         record("valley65k/000000", task, cut, "A dog.", licence, question=question),

@@ -1,6 +1,6 @@
 """Published data sets as records. Each file in this folder reads one, in its published layout.
 
-    records(root, split, *, problems, **options) -> Iterator[Record]
+records(root, split, *, problems, **options) -> Iterator[Record]
 """
 
 import importlib

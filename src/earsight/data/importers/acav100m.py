@@ -2,7 +2,8 @@
 The list is MIT; videos under YouTube's licence.
 
     ROOT/output.csv     without header:  shard-000009,qpxektwhzra_292.mp4,qpxektwhzra,"[292.333, 302.333]"
-                                         shard, file name, YouTube id ("-1": unknown), begin and end in seconds
+                                         shard, file name, YouTube id, begin and end in seconds ("-1" and
+                                         [-1.0, -1.0] where they are not known)
     ROOT/videos/qpxektwhzra_292.mp4
 
 Columns as subset_selection of sangho-vision/acav100m writes and documents them; no videos are published: clips are
@@ -41,14 +42,17 @@ def records(
     parts: dict[str, dict[str, Any]] = {}
     for place, line in _tables.lines(file, problems):
         cells = next(csv.reader([line]), [])
-        stretch = _tables.seconds(_segment(cells[3]), place, problems) if len(cells) == 4 else None
-        if len(cells) != 4 or stretch is None or not cells[1].endswith(".mp4"):
-            if len(cells) != 4 or stretch is not None:
-                problems.add(place, f"expected shard, file.mp4, YouTube id and segment: {line!r:.80}")
+        if len(cells) != 4 or not cells[1].endswith(".mp4"):
+            problems.add(place, f"expected shard, file.mp4, YouTube id and segment: {line!r:.80}")
             continue
         path = videos.format(shard=cells[0], file=cells[1], youtube_id=cells[2])
-        cut = {"start": stretch[0], "end": stretch[1]} if whole else {}
-        parts[cells[1].removesuffix(".mp4")] = {"type": "video", "path": path, "audio": "require"} | cut
+        part: dict[str, Any] = {"type": "video", "path": path, "audio": "require"}
+        if whole:
+            stretch = _tables.seconds(_segment(cells[3]), place, problems)
+            if stretch is None:
+                continue
+            part |= {"start": stretch[0], "end": stretch[1]}
+        parts[cells[1].removesuffix(".mp4")] = part
     yield from _annotations.asked("acav100m", "av_qa", parts, questions, LICENCE, problems)
 
 

@@ -26,7 +26,7 @@ FOLDER = "Single-source/s4_data"
 
 
 def records(root: Path, split: str, *, problems: Problems) -> Iterator[Record]:
-    """A clip each, task "av_sound_source"."""
+    """A clip each, task "av_source"."""
     masks = _annotations.choose(MASKS, split, "avs")
     file = _tables.there(root / "Single-source" / "s4_meta_data.csv", "AVSBench")
     for place, row in _tables.table(file, problems, ("name", "category", "split")):
@@ -38,4 +38,4 @@ def records(root: Path, split: str, *, problems: Problems) -> Iterator[Record]:
             part = {"type": "video", "path": f"{FOLDER}/raw_videos/{below}.mp4", "audio": "require"}
             kept = [f"{FOLDER}/gt_masks/{below}/{name}_{number}.png" for number in range(1, masks + 1)]
             turns = [("", category.replace("_", " "))]
-            yield _annotations.conversation("avs", name, "av_sound_source", part, turns, LICENCE, masks=kept)
+            yield _annotations.conversation("avs", name, "av_source", part, turns, LICENCE, masks=kept)

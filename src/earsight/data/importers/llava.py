@@ -24,9 +24,9 @@ from earsight.data.problems import Problems
 from earsight.data.records import Record
 
 FILES = {
-    "150k": ("llava_instruct_150k.json", "train2017", "visual_qa"),
-    "80k": ("llava_instruct_80k.json", "train2017", "visual_qa"),
-    "665k": ("llava_v1_5_mix665k.json", "", "visual_qa"),
+    "150k": ("llava_instruct_150k.json", "train2017", "image_conversation"),
+    "80k": ("llava_instruct_80k.json", "train2017", "image_conversation"),
+    "665k": ("llava_v1_5_mix665k.json", "", "image_conversation"),
     "595k": ("chat.json", "images", "image_caption"),
     "558k": ("blip_laion_cc_sbu_558k.json", "images", "image_caption"),
 }

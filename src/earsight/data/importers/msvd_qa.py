@@ -6,8 +6,8 @@
     ROOT/YouTubeClips/-4wsuPCjDBc_5_15.avi
 
 The questions of xudejing/video-question-answering and, from MSVD's own YouTubeClips.tar, the clips; fields as
-just-ask reads them, the mapping as it and other readers of MSVD split it. Where the clips were renamed, as in the authors' code:
-videos="video/{number}.avi" with number "vid1".
+just-ask reads them, the mapping as it and other readers of MSVD split it. Where the clips were renamed, as in the
+authors' code: videos="video/{number}.avi" with number "vid1".
 
 Trained on by video-SALMONN (appendix A: "In the video, what is the man with long hair playing?").
 """

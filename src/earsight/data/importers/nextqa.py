@@ -14,6 +14,7 @@ Trained on by video-SALMONN (section 4.3, among the visual tasks, so its sound i
 are unseen in training and begin "Choose one from:", appendix A).
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +35,7 @@ def records(
     file = _tables.there(root / f"{split}.csv", "NExT-QA")
     videos = _annotations.json_object(root / "map_vid_vidorID.json", "NExT-QA")
     columns = ("video", "question", "answer", "qid", "type", *choices)
+    seen: Counter[str] = Counter()
     for place, row in _tables.table(file, problems, columns):
         answer, question = row["answer"], row["question"]
         if form == "choice":
@@ -47,4 +49,6 @@ def records(
             continue
         part = {"type": "video", "path": f"NExTVideo/{videos[row['video']]}.mp4", "audio": audio}
         name = f"{row['video']}/{row['qid']}"
+        seen[name] += 1  # three numbers are given twice
+        name += f"/{seen[name]}" if seen[name] > 1 else ""
         yield _annotations.conversation("nextqa", name, task, part, [(question, answer)], LICENCE, type=row["type"])

@@ -24,7 +24,7 @@ SPLITS = {"train": 1, "val": 2, "test": 3}
 
 
 def records(root: Path, split: str, *, problems: Problems, ending: str = "") -> Iterator[Record]:
-    """A question each, task "ocr"."""
+    """A question each, task "ocr_qa"."""
     wanted = _annotations.choose(SPLITS, split, "ocrvqa")
     file = root / "dataset.json"
     for key, row in _annotations.json_object(file, "OCR-VQA").items():
@@ -42,4 +42,4 @@ def records(root: Path, split: str, *, problems: Problems, ending: str = "") -> 
         for number, (question, answer) in enumerate(zip(row["questions"], row["answers"], strict=True)):
             pair = {"question": question, "answer": answer}
             if _tables.fields(pair, f"{place}/{number}", problems, question=str, answer=str):
-                yield _annotations.conversation("ocrvqa", f"{key}/q{number}", "ocr", part, [(question, answer)])
+                yield _annotations.conversation("ocrvqa", f"{key}/q{number}", "ocr_qa", part, [(question, answer)])

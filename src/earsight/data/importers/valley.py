@@ -27,8 +27,8 @@ from earsight.data.records import Record
 LICENCE = "CC-BY-NC-4.0"
 FILES = {
     "703k": ("chat.json", "video_caption"),
-    "73k": ("valley_instruct_73k.json", "video_qa"),
-    "65k": ("valley_instruct_65k.json", "video_qa"),
+    "73k": ("valley_instruct_73k.json", "video_conversation"),
+    "65k": ("valley_instruct_65k.json", "video_conversation"),
 }
 
 

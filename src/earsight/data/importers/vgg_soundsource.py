@@ -7,12 +7,12 @@ Apache-2.0.
 
 The annotation in metadata/ of hche11/Localizing-Visual-Sounds-the-Hard-Way, folders from its README; boxes are left,
 top, right, bottom as shares of width and height. All of it is split "test" there, and Dolphin trains on it. The
-published file has boxes that are none (a corner at -3e16, or no extent): these are reported, with the whole entry if
-it has no other.
+published file has 18 boxes that are none (a corner at -3e16, or no extent): their entries are reported, and left out
+where boxes are asked.
 
 Trained on by Dolphin (section 4.1: audio-visual source localisation; how it writes a place is not published) and
 asked by video-SALMONN's benchmark ("What is the source of the sound?", 850 clips). Tasks: av_localisation (the boxes)
-and av_sound_source (the class).
+and av_source (the class).
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from earsight.data.records import Record
 
 LICENCE = "Apache-2.0"
 FILES = {"test": "vggss.json"}
-TASKS = ("av_localisation", "av_sound_source")
+TASKS = ("av_localisation", "av_source")
 
 
 def records(root: Path, split: str, *, problems: Problems, task: str = "av_localisation") -> Iterator[Record]:
@@ -37,14 +37,13 @@ def records(root: Path, split: str, *, problems: Problems, task: str = "av_local
         answer, name = row["class"], row["file"]
         if task == "av_localisation":
             boxes = [box for box in row["bbox"] if _is_box(box)]
-            if len(boxes) < len(row["bbox"]) or not boxes:
-                problems.add(
-                    place, f"boxes that are none: {len(row['bbox']) - len(boxes)} of {len(row['bbox'])}, {name}"
-                )
+            if len(boxes) < len(row["bbox"]) or not boxes:  # what is left would not be the whole answer
+                spoilt = len(row["bbox"]) - len(boxes)
+                problems.add(place, f"boxes that are none: {spoilt} of {len(row['bbox'])}, {name}")
+                continue
             answer = ", ".join(flickr_soundnet.written(box) for box in boxes)
         part = {"type": "image", "path": f"frames/{name}.jpg", "sound": f"audio/{name}.wav", "audio": "require"}
-        if answer:
-            yield _annotations.conversation("vgg_soundsource", name, task, part, [("", answer)], LICENCE)
+        yield _annotations.conversation("vgg_soundsource", name, task, part, [("", answer)], LICENCE)
 
 
 def _is_box(box: object) -> bool:

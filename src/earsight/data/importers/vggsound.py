@@ -9,7 +9,7 @@ Columns from hche11/VGGSound's README, file names from its test.csv; no videos a
 Where whole videos were fetched: videos="videos/{youtube_id}.mp4", whole=True.
 
 Dolphin re-captions it for AVU (section 4.1), Audio-Visual LLM takes its clips for instructions (section 3.2), neither
-of which is published. Tasks: av_sound_source (the label; video-SALMONN's benchmark asks so of VGG-SS) or, with
+of which is published. Tasks: av_source (the label; video-SALMONN's benchmark asks so of VGG-SS) or, with
 questions=FILE of your own (see _samples; "id" is --0PQM4-hqg_000030), av_qa.
 """
 
@@ -24,7 +24,7 @@ from earsight.data.records import Record
 
 LICENCE = "CC-BY-4.0"
 CLIP_SECONDS = 10
-TASKS = ("av_sound_source", "av_qa")
+TASKS = ("av_source", "av_qa")
 SPLITS = {"train": "train", "test": "test"}
 
 
@@ -33,7 +33,7 @@ def records(
     split: str,
     *,
     problems: Problems,
-    task: str = "av_sound_source",
+    task: str = "av_source",
     questions: Path | str | None = None,
     videos: str = "videos/{name}.mp4",
     whole: bool = False,

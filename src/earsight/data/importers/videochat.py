@@ -22,7 +22,7 @@ FILES = {"train": "videochat_instruct_11k.json"}
 
 
 def records(root: Path, split: str, *, problems: Problems, videos: str = "WebVid10M") -> Iterator[Record]:
-    """A conversation each, task "video_qa"."""
+    """A conversation each, task "video_conversation"."""
     file = _tables.there(root / _annotations.choose(FILES, split, "videochat"), "VideoChat")
     for number, (place, row) in enumerate(_tables.json_array(file, problems)):
         if not _tables.fields(row, place, problems, video=str, QA=list):
@@ -33,4 +33,4 @@ def records(root: Path, split: str, *, problems: Problems, videos: str = "WebVid
         elif all(_tables.fields(one, place, problems, q=str, a=str) for one in told):
             part = {"type": "video", "path": f"{videos}/{row['video']}", "audio": "ignore"}
             turns = [(one["q"].strip(), one["a"].strip()) for one in told]
-            yield _annotations.conversation("videochat", f"{number:05d}", "video_qa", part, turns)
+            yield _annotations.conversation("videochat", f"{number:05d}", "video_conversation", part, turns)
