@@ -24,7 +24,9 @@ from typing import Any
 
 import numpy as np
 
-TURNS = 3  # of path and comparator, one after the other, for one clip; a batch is measured once
+TURNS = int(
+    os.environ.get("EARSIGHT_BENCH_TURNS", "3")
+)  # of path and comparator, one after the other, for one clip; a batch is measured once
 TINY = "tiny"
 GLUE_SHARE = 0.08  # of the path, at most: connector and everything else that is not an encoder
 BEATS_SHARE = 0.20  # of the time of Whisper-large-v2's encoder, at most, on 30 s

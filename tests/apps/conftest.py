@@ -46,7 +46,9 @@ class FakeModel:
             def ask(self, question, *, max_new_tokens=None, lora_scale=1.0, on_text=None):
                 if question == "forbidden":
                     raise MediaError("this question cannot be asked; ask another")
-                return model.ask(source, question, on_text=on_text, max_new_tokens=max_new_tokens, lora_scale=lora_scale)
+                return model.ask(
+                    source, question, on_text=on_text, max_new_tokens=max_new_tokens, lora_scale=lora_scale
+                )
 
         return Talk()
 

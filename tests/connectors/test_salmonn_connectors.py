@@ -284,7 +284,6 @@ def test_a_window_over_the_position_table_is_refused():
         MultiResolutionQFormerConfig(max_positions=64).build({"vision": 8, "speech": 8, "sound": 8}, 8)
 
 
-
 def test_sound_with_more_frames_than_positions_is_refused():
     with pytest.raises(EarsightError, match="50 frames in a step"):
         MultiResolutionQFormerConfig().n_soft_tokens(Extent(0, {"speech": 10}, {"speech": 100.0}))

@@ -127,7 +127,9 @@ def test_a_damaged_file_is_counted_and_leaves_a_gap(root, tmp_path):
     damaged = tmp_path / "data"
     shutil.copytree(root, damaged)
     (damaged / "low.wav").write_bytes(b"no sound")
-    recipe = replace(tiny("salmonn", damaged, max_skip_rate=0.5), stages={"pretrain": tiny("salmonn", damaged).stages["pretrain"]})
+    recipe = replace(
+        tiny("salmonn", damaged, max_skip_rate=0.5), stages={"pretrain": tiny("salmonn", damaged).stages["pretrain"]}
+    )
     run(recipe, tmp_path / "run", build)
     ledger = json.loads((tmp_path / "run" / "pretrain" / "ledger.json").read_text())
     assert ledger["damaged"] + ledger["skipped"] == 2 and ledger["used"] == 6

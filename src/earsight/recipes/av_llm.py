@@ -63,6 +63,8 @@ VARIANTS = {
     "13b": {"system": "av_llm/13b"},
     "pt1": {"stages": {"instruct": {"pairing": "joint then apart"}}},
     "pt2": {"stages": {"instruct": {"pairing": "apart then joint"}}},
-    "starter": _small("av_llm/starter", ("connector", "lora"), steps=600, batch_size=16),
+    "starter": replace(
+        _small("av_llm/starter", ("connector", "lora"), steps=600, batch_size=16), data=Data(root="starter-corpus")
+    ),
     "tiny": TINY,
 }

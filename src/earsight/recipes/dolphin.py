@@ -60,7 +60,9 @@ VARIANTS = {
         "system": "dolphin/7b-lora",
         "stages": {"instruct": {"trains": ("connector", "lora"), "learning_rate": 2e-4}},
     },
-    "starter": _small("dolphin/starter", ("connector", "lora"), steps=600, batch_size=16),
+    "starter": replace(
+        _small("dolphin/starter", ("connector", "lora"), steps=600, batch_size=16), data=Data(root="starter-corpus")
+    ),
     "tiny": replace(
         _small("dolphin/tiny", ("connector", "language_model"), steps=4, batch_size=2),
         data=Data(root="made-up"),

@@ -86,7 +86,10 @@ def _small(system: str, sources: dict[str, Source], steps: int, batch_size: int,
 
 VARIANTS = {
     "7b": {"system": "salmonn/7b"},
-    "starter": _small("salmonn/starter", {"sounds": Source("sounds.jsonl")}, steps=600, batch_size=16, rate=5e-4),
+    "starter": replace(
+        _small("salmonn/starter", {"sounds": Source("sounds.jsonl")}, steps=600, batch_size=16, rate=5e-4),
+        data=Data(root="starter-corpus"),
+    ),
     "tiny": replace(
         _small("salmonn/tiny", {"sounds": Source("sounds.jsonl")}, steps=4, batch_size=2, rate=1e-3),
         data=Data(root="made-up"),

@@ -54,7 +54,9 @@ def _small(system: str, steps: int, batch_size: int, rate: float) -> Recipe:
 
 VARIANTS = {
     "7b": {"system": "video_salmonn/7b"},
-    "starter": _small("video_salmonn/starter", steps=1000, batch_size=16, rate=5e-4),
+    "starter": replace(
+        _small("video_salmonn/starter", steps=1000, batch_size=16, rate=5e-4), data=Data(root="starter-corpus")
+    ),
     "tiny": replace(
         _small("video_salmonn/tiny", steps=4, batch_size=2, rate=1e-3),
         data=Data(root="made-up"),

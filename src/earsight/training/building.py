@@ -1,5 +1,6 @@
 """The model that a recipe trains: tiny at random, of the starter's parts, or of pretrained folders."""
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from earsight.errors import EarsightError
 from earsight.model.precision import native_dtype
 from earsight.training.stages import Recipe
 
-MADE_UP = "made-up"  # a data root that is written when it is needed
+# Data roots that are written when they are needed: made-up media, and the starter corpus as records.
+MADE_UP, STARTER = "made-up", "starter-corpus"
 
 
 def build(recipe: Recipe) -> tuple[Any, Any]:
@@ -67,10 +69,19 @@ def _dtype(name: str) -> torch.dtype:
 
 
 def data_root(recipe: Recipe) -> Path:
-    """Where the recipe's records are; made-up ones are written to the cache."""
-    if recipe.data.root != MADE_UP:
-        return Path(recipe.data.root)
+    """Where the recipe's records are. Those of the tiny and starter variants are written to the cache; the starter
+    corpus is taken from its packages, or from the folder with them that EARSIGHT_CORPUS_FROM names."""
     from earsight.checkpoints.parts import cache_root
-    from earsight.data.made_up import write_made_up
 
-    return write_made_up(cache_root() / MADE_UP)
+    if recipe.data.root == MADE_UP:
+        from earsight.data.made_up import write_made_up
+
+        return write_made_up(cache_root() / MADE_UP)
+    if recipe.data.root == STARTER:
+        from earsight.data.starter_corpus import build as build_corpus
+        from earsight.data.starter_records import write_starter_records
+
+        packages = os.environ.get("EARSIGHT_CORPUS_FROM")
+        corpus = build_corpus(source_dir=Path(packages) if packages else None)
+        return write_starter_records(cache_root() / STARTER, corpus)
+    return Path(recipe.data.root)

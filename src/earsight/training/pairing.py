@@ -23,6 +23,7 @@ from earsight.training.stages import Stage
 KINDS = ("audio", "image", "video")
 SENSES = ("picture", "sound", "both")
 QUIET_FILM, QUIET_IMAGE = 0.8, 0.5  # shares of foreign sound that is not to be heard (video-SALMONN's code)
+ANYWHERE = 40  # bits of a random place in an endless mixture: a draw that depends on no other
 MATCHING = 0.1  # share of films with sound that are asked whether it belongs to them
 
 
@@ -34,14 +35,29 @@ class Books:
     weights: dict[str, float]
 
     @cached_property
-    def by_kind(self) -> dict[str, list[tuple[str, Record]]]:
-        """Source and record, by "audio", "image", "video" and by "sound", "picture", "both"."""
-        found: dict[str, list[tuple[str, Record]]] = {}
+    def places(self) -> dict[str, dict[str, list[int]]]:
+        """Where in each source the records of a kind are: "audio", "image", "video", and "sound", "picture", "both"."""
+        found: dict[str, dict[str, list[int]]] = {}
         for source, some in self.records.items():
-            for record in some:
+            for index, record in enumerate(some):
                 for kind in {kind_of(record), sense_of(record)}:
-                    found.setdefault(kind, []).append((source, record))
+                    found.setdefault(kind, {}).setdefault(source, []).append(index)
         return found
+
+    @cached_property
+    def mixtures(self) -> dict[str, Mixture]:
+        """The records of each kind, mixed by their sources' weights."""
+        return {
+            kind: Mixture(
+                {one: len(some) for one, some in sources.items()}, {one: self.weights[one] for one in sources}
+            )
+            for kind, sources in self.places.items()
+        }
+
+    def drawn(self, kind: str, n: int) -> "Paired":
+        """The nth record of a kind."""
+        source, place, epoch = self.mixtures[kind].at(n)
+        return Paired(source, self.records[source][self.places[kind][source][place]], epoch)
 
     @classmethod
     def open(cls, stage: Stage, root: Path) -> "Books":
@@ -76,18 +92,22 @@ def pair(stage: Stage, books: Books, mixture: Mixture, position: int, seed: int)
     draw = random.Random(f"{seed}/{position}")
     batch, row = divmod(position, stage.batch_size)
     if stage.pairing == "recorded":
-        return _at(books, mixture, position)
+        source, index, epoch = mixture.at(position)
+        return Paired(source, books.records[source][index], epoch)
     if stage.pairing in ("one sense a batch", "mixed"):
-        kinds = [kind for kind in KINDS if kind in books.by_kind]
-        drawn = _one_of(books, random.Random(f"{seed}/batch/{batch}").choice(kinds), draw)
+        kinds = [kind for kind in KINDS if kind in books.places]
+        kind = random.Random(f"{seed}/batch/{batch}").choice(kinds)
+        drawn = books.drawn(kind, draw.getrandbits(ANYWHERE))
         return drawn if stage.pairing == "one sense a batch" else _mixed(books, drawn, draw)
-    senses = [sense for sense in SENSES if sense in books.by_kind]
+    senses = [sense for sense in SENSES if sense in books.places]
     if stage.pairing == "side by side":
-        return _one_of(books, senses[row % len(senses)], draw)
+        turn, place = row // len(senses), row % len(senses)
+        in_a_batch = len(range(place, stage.batch_size, len(senses)))
+        return books.drawn(senses[place], batch * in_a_batch + turn)
     first = position < stage.steps * stage.batch_size // 2
     joint = first == (stage.pairing == "joint then apart")
     wanted = [sense for sense in senses if (sense == "both") == joint]
-    return _one_of(books, draw.choice(wanted or senses), draw)
+    return books.drawn(draw.choice(wanted or senses), draw.getrandbits(ANYWHERE))
 
 
 def kind_of(record: Record) -> str:
@@ -111,25 +131,12 @@ def sense_of(record: Record) -> str:
     return "text"
 
 
-def _at(books: Books, mixture: Mixture, position: int) -> Paired:
-    source, index, epoch = mixture.at(position)
-    return Paired(source, books.records[source][index], epoch)
-
-
-def _one_of(books: Books, kind: str, draw: random.Random) -> Paired:
-    """A record of a kind, its source by the sources' weights."""
-    there = books.by_kind[kind]
-    sources = sorted({source for source, _ in there})
-    source = draw.choices(sources, weights=[books.weights[one] for one in sources])[0]
-    return Paired(source, draw.choice([record for own, record in there if own == source]), 0)
-
-
 def _mixed(books: Books, drawn: Paired, draw: random.Random) -> Paired:
     """Attach a foreign sound to a picture or film; now and then ask of a film whether its sound belongs to it."""
-    kind, sounds = kind_of(drawn.record), books.by_kind.get("audio", [])
-    if kind not in ("image", "video") or not sounds:
+    kind = kind_of(drawn.record)
+    if kind not in ("image", "video") or "audio" not in books.places:
         return drawn
-    _, other = draw.choice(sounds)
+    other = books.drawn("audio", draw.getrandbits(ANYWHERE)).record
     part = next(part for part in other.messages[0]["content"] if part.get("type") == "audio")
     if sense_of(drawn.record) == "both":
         asks = kind == "video" and draw.random() < MATCHING
