@@ -123,6 +123,32 @@ def test_two_processes_give_the_losses_of_one(root, tmp_path):
     assert losses(tmp_path / "2") == pytest.approx(losses(tmp_path / "1"), abs=1e-5)
 
 
+def test_activation_checkpointing_gives_the_same_losses(root, tmp_path):
+    recipe = tiny("av_llm", root)
+    stages = {name: replace(stage, gradient_checkpointing=True) for name, stage in recipe.stages.items()}
+    run(replace(recipe, stages=stages), tmp_path / "run", build)
+    assert losses(tmp_path / "run") == pytest.approx(LOSSES["av_llm"], abs=1e-5)
+
+
+def test_losses_by_source_and_sense_reach_tensorboard(root, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    recipe = replace(tiny("video_salmonn", root), report_to=("tensorboard",))
+    run(recipe, tmp_path / "run", build)
+    (events,) = (tmp_path / "run").rglob("events.out.tfevents*")
+    read = EventAccumulator(str(events))
+    read.Reload()
+    names = set(read.Tags()["scalars"])
+    assert {"train/loss", "train/loss/diversity", "train/loss/sounds"} <= names
+
+
+def test_accumulated_batches_give_the_losses_of_whole_ones(root, tmp_path):
+    recipe = tiny("dolphin", root)
+    stages = {name: replace(stage, micro_batch_size=1) for name, stage in recipe.stages.items()}
+    run(replace(recipe, stages=stages), tmp_path / "run", build)
+    assert losses(tmp_path / "run") == pytest.approx(LOSSES["dolphin"], abs=1e-5)
+
+
 def test_a_damaged_file_is_counted_and_leaves_a_gap(root, tmp_path):
     damaged = tmp_path / "data"
     shutil.copytree(root, damaged)

@@ -75,7 +75,8 @@ class EarsightProcessor(ProcessorMixin):
         size = vision.image_size if vision else 32
         fixed = described.n_frames
         return Sampling(
-            frames_per_second=described.frames_per_second,
+            # A system that only hears needs one frame at most, to know that there is a picture.
+            frames_per_second=described.frames_per_second if vision else 1e-4,
             max_frames=min(n_frames or described.max_frames, described.max_frames) if vision else 1,
             n_frames=(min(n_frames, fixed) if n_frames else fixed) if fixed else None,
             second_ends=described.frames_at_second_ends,
