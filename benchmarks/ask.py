@@ -88,9 +88,14 @@ def compare_speed(model, clip: Path) -> tuple[float, float]:  # type: ignore[no-
 
     ours = model.model
     bare = LlamaForCausalLM.from_pretrained(parts_folder() / "llm", dtype=ours.language_model.dtype).eval()
-    chat = model.chat(str(clip))
-    ids = chat._prompt(QUESTION)
-    media = {"soft_tokens": chat.soft_tokens.values, "soft_token_mask": chat.soft_tokens.mask}
+    content = [{"type": "video", "video": str(clip)}, {"type": "text", "text": QUESTION}]
+    inputs = model.processor.apply_chat_template(
+        [{"role": "user", "content": content}], tokenize=True, add_generation_prompt=True
+    )
+    ids = inputs["input_ids"]
+    with torch.no_grad():
+        made = ours.soft_tokens(inputs)
+    media = {"soft_tokens": made.values, "soft_token_mask": made.mask}
     plain = torch.full_like(ids, 100)
     pairs = [(tokens_per_second(ours, ids, **media), tokens_per_second(bare, plain)) for _ in range(RUNS)]
     return statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs)
