@@ -185,6 +185,16 @@ def test_a_setting_that_makes_no_sense_is_refused_before_anything_is_built(setti
         recipes.get("video-salmonn/tiny", settings)
 
 
+def test_a_malformed_record_is_named_with_file_and_line_and_no_run_is_begun(root, tmp_path):
+    broken = tmp_path / "data"
+    shutil.copytree(root, broken)
+    lines = (broken / "sounds.jsonl").read_text().splitlines()
+    (broken / "sounds.jsonl").write_text("\n".join([lines[0], lines[1].replace('"path"', '"pth"')]) + "\n")
+    with pytest.raises(EarsightError, match=r"sounds.jsonl:2: .*pth"):
+        run(tiny("salmonn", broken), tmp_path / "run", build)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_pattern_that_trains_nothing_is_refused(root, tmp_path):
     recipe = tiny("dolphin", root)
     stage = replace(recipe.stages["pretrain"], trains=("connector.adaptor.*",))

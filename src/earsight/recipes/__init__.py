@@ -6,6 +6,7 @@
 import importlib
 import pkgutil
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from earsight import systems
@@ -35,7 +36,8 @@ def get(name: str, settings: Sequence[str] | Mapping[str, Any] = ()) -> Recipe:
     if recipe == "starter" and variant:
         recipe, variant = variant, "starter"
     if recipe not in names():
-        raise EarsightError(f"no recipe '{name}'; there are: {', '.join(names())}")
+        near = "".join(f"; did you mean {one}?" for one in get_close_matches(recipe, names(), 1))
+        raise EarsightError(f"no recipe '{name}'; there are: {', '.join(names())}{near}")
     module = importlib.import_module(f"{__name__}.{recipe}")
     made: Recipe = module.RECIPE
     if variant:

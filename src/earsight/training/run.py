@@ -48,10 +48,10 @@ def run(
 
     disable_progress_bar()
     state = PartialState(cpu=not torch.cuda.is_available())
+    books = {name: Books.open(stage, Path(recipe.data.root)) for name, stage in recipe.stages.items()}
     if state.is_main_process:
         _remember(recipe, out, resume)
     state.wait_for_everyone()
-    books = {name: Books.open(stage, Path(recipe.data.root)) for name, stage in recipe.stages.items()}
     set_seed(recipe.seed)
     model, processor = build(recipe)
     for name, stage in recipe.stages.items():
