@@ -223,3 +223,12 @@ def test_the_loss_of_labelled_positions_is_the_loss_of_all_logits(tiny):
         made = model.soft_tokens(inputs)
         embeds = model.splice(inputs["input_ids"], made.values[made.mask])
         torch.testing.assert_close(model._answer_loss(embeds, inputs["attention_mask"], labels, {}).loss, whole)
+
+
+def test_an_audio_slot_shows_nothing_and_an_image_slot_is_not_heard(tiny):
+    """Also where the slots are written by hand."""
+    processor = tiny[1]
+    for text, media, sense in (("<|audio|>", "audio", "picture"), ("<|image|>", "images", "sound")):
+        inputs = processor(text=text, **{media: [CLIPS["both"]]})
+        unused = [name for name, part in processor.description.encoders.items() if part.sense == sense]
+        assert not [name for name in unused if f"{name}_values" in inputs]

@@ -14,6 +14,7 @@ import torch
 from earsight import recipes
 from earsight.data.made_up import write_made_up
 from earsight.errors import EarsightError
+from earsight.model.assistant import Assistant
 from earsight.training import freezing
 from earsight.training.building import build
 from earsight.training.run import run
@@ -55,6 +56,18 @@ def test_four_steps_of_every_recipe_give_these_losses(name, root, tmp_path):
     recipe = tiny(name, root)
     run(recipe, tmp_path / "run", build)
     assert losses(tmp_path / "run") == pytest.approx(LOSSES[name], abs=1e-5)
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_what_was_trained_can_be_asked(name, root, tmp_path):
+    from earsight import load
+
+    model, processor = run(tiny(name, root), tmp_path / "run", build)
+    film = str(root / "red_low.mkv")
+    told = load(str(tmp_path / "run" / "model"), dtype="float32").ask(film, "What is it?", max_new_tokens=6)
+    assert (
+        told.n_tokens >= 1 and told.text == Assistant(model, processor).ask(film, "What is it?", max_new_tokens=6).text
+    )
 
 
 @pytest.mark.parametrize("name", recipes.names())

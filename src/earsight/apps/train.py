@@ -34,7 +34,7 @@ def train(
     from earsight.training.run import run
 
     run(made, folder, build, resume)
-    print(f"trained weights of each stage are in {folder}/STAGE/trained")
+    print(f"the model is in {folder}/model, the trained weights of each stage in {folder}/STAGE/trained")
 
 
 def lines(recipe: "Recipe") -> list[str]:

@@ -1,5 +1,7 @@
 """How a checkpoint is loaded: in which numbers, quantised or not, on which devices (bitsandbytes, accelerate)."""
 
+import atexit
+import shutil
 import tempfile
 from importlib.util import find_spec
 from typing import Any
@@ -29,7 +31,9 @@ def loading_options(
     if quantization:
         options["quantization_config"] = _quantization(quantization, chosen)
     if device_map:
-        options |= {"device_map": device_map, "offload_folder": tempfile.mkdtemp(prefix="earsight-offload-")}
+        offload = tempfile.mkdtemp(prefix="earsight-offload-")
+        atexit.register(shutil.rmtree, offload, ignore_errors=True)
+        options |= {"device_map": device_map, "offload_folder": offload}
     return options
 
 

@@ -11,6 +11,9 @@ KINDS = ("image", "audio", "video")
 POLICIES = ("auto", "require", "ignore")
 
 
+SENSES = {"image": ("picture",), "audio": ("sound",), "video": ("picture", "sound")}
+
+
 @dataclass(frozen=True)
 class Medium:
     """One medium named in a conversation."""
@@ -18,14 +21,15 @@ class Medium:
     kind: str  # image, audio or video
     source: Any  # anything `earsight.media.load_clip` takes, or a Clip
     audio: str | None = None  # the part's own audio policy
-    senses: tuple[str, ...] = ("picture", "sound")  # what it is met with; the rest is "ignored"
+    senses: tuple[str, ...] = ()  # what it is met with; the rest is "ignored"; empty: those of its kind
     question: str = ""  # the words of its turn
     start_seconds: float | None = None
     end_seconds: float | None = None
     sound: Any = None  # another medium whose sound goes with this picture or film
 
-
-SENSES = {"image": ("picture",), "audio": ("sound",), "video": ("picture", "sound")}
+    def __post_init__(self) -> None:
+        if not self.senses:
+            object.__setattr__(self, "senses", SENSES["video" if self.sound is not None else self.kind])
 
 
 def is_batch(conversation: Any) -> bool:
@@ -59,7 +63,7 @@ def _more(part: Mapping[str, Any], kind: str) -> dict[str, Any]:
     """A part's span, and the sound that goes with it where that is kept in a file of its own."""
     span = {f"{edge}_seconds": float(part[edge]) for edge in ("start", "end") if part.get(edge) is not None}
     sound = part.get("sound") if kind != "audio" else None
-    return {**span, "sound": sound, "senses": SENSES["video"] if sound is not None else SENSES[kind]}
+    return {**span, "sound": sound, "senses": ()}
 
 
 def place_modality_tokens(

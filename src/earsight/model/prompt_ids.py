@@ -26,7 +26,7 @@ def batch(
     "left" and "right" pad whole rows. Reference quirk: "inner" pads each prompt on the right before its answer is put
     behind it, and numbers the positions through the padding (position_ids), as SALMONN was trained.
     """
-    asked = [_text_ids(text, tokenizer, prompt) for text in texts]
+    asked = [[*beginning(tokenizer, prompt), *text_ids(text, tokenizer)] for text in texts]
     told = None
     if answers is not None:
         told = [[*_plain_ids(answer, tokenizer), tokenizer.eos_token_id] for answer in answers]
@@ -59,12 +59,16 @@ def padded(
     return made
 
 
-def _text_ids(text: str, tokenizer: Any, prompt: Prompt) -> list[int]:
-    """The words between media are encoded each for itself, as the published systems do: a sentence-piece model begins
-    every piece with a space."""
+def beginning(tokenizer: Any, prompt: Prompt) -> list[int]:
+    """The mark for the beginning of a text, where the system writes one and the language model has one."""
+    return [tokenizer.bos_token_id] if prompt.begins_with_bos and tokenizer.bos_token_id is not None else []
+
+
+def text_ids(text: str, tokenizer: Any) -> list[int]:
+    """Text with filled slots to ids. The words between media are encoded each for itself, as the published systems do:
+    a sentence-piece model begins every piece with a space."""
     media_id = tokenizer.convert_tokens_to_ids(MEDIA_TOKEN)
-    # Some language models have no mark for the beginning of a text.
-    ids = [tokenizer.bos_token_id] if prompt.begins_with_bos and tokenizer.bos_token_id is not None else []
+    ids: list[int] = []
     for piece in RUNS.split(text):
         if piece.startswith(MEDIA_TOKEN):
             ids += [media_id] * (len(piece) // len(MEDIA_TOKEN))

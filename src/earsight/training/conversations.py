@@ -9,9 +9,9 @@ from torch import Tensor
 
 from earsight.errors import EarsightError
 from earsight.model.conversation import Medium, normalise, place_modality_tokens
-from earsight.model.media_inputs import MEDIA_TOKEN, Laid, lay_out, media_tensors
+from earsight.model.media_inputs import Laid, lay_out, media_tensors
 from earsight.model.processor import SLOT, EarsightProcessor
-from earsight.model.prompt_ids import IGNORED, RUNS
+from earsight.model.prompt_ids import IGNORED, beginning, text_ids
 from earsight.training.feature_store import Stored
 
 
@@ -92,26 +92,19 @@ def encode(
     processor: EarsightProcessor, plain: Sequence[Mapping[str, Any]], slots: Sequence[str], most: int | None
 ) -> tuple[tuple[int, ...], tuple[int, ...], int]:
     """Messages with bare media parts and their slots -> ids and labels; and how many answer tokens were cut off."""
-    tokenizer, begins = processor.tokenizer, processor.description.prompt.begins_with_bos
-    media_id = tokenizer.convert_tokens_to_ids(MEDIA_TOKEN)
-    ids: list[int] = [tokenizer.bos_token_id] if begins and tokenizer.bos_token_id is not None else []
+    tokenizer = processor.tokenizer
+    ids = beginning(tokenizer, processor.description.prompt)
     labels: list[int] = [IGNORED] * len(ids)
     waiting, cut = iter(slots), 0
     for text, is_answer in pieces(processor, plain):
         if is_answer:
             answer = tokenizer(text, add_special_tokens=False)["input_ids"]
             cut += max(0, len(answer) - most) if most else 0
-            answer = [*answer[:most], tokenizer.eos_token_id]  # the end is kept: it has to be learnt
-            ids += answer
-            labels += answer
-            continue
-        for piece in RUNS.split(SLOT.sub(lambda slot: next(waiting), text)):
-            if piece.startswith(MEDIA_TOKEN):
-                new = [media_id] * (len(piece) // len(MEDIA_TOKEN))
-            else:
-                new = tokenizer(piece, add_special_tokens=False)["input_ids"] if piece else []
-            ids += new
-            labels += [IGNORED] * len(new)
+            new = [*answer[:most], tokenizer.eos_token_id]  # the end is kept: it has to be learnt
+        else:
+            new = text_ids(SLOT.sub(lambda slot: next(waiting), text), tokenizer)
+        ids += new
+        labels += new if is_answer else [IGNORED] * len(new)
     if all(label == IGNORED for label in labels):
         raise EarsightError("the conversation has no answer to learn")
     return tuple(ids), tuple(labels), cut

@@ -86,6 +86,7 @@ class FeatureStore:
         refused: dict[str, str] = {}
         tensors: dict[str, Tensor] = {}
         places: dict[str, dict[str, Any]] = {}
+        size = 0
         for done, (key, medium) in enumerate(todo.items(), start=1):
             try:
                 laid, features = self._encoded(medium, model)
@@ -94,10 +95,11 @@ class FeatureStore:
                 continue
             for stream, (values, mask) in features.items():
                 tensors |= {f"{key}/{stream}": values.contiguous(), f"{key}/{stream}/mask": mask.contiguous()}
+                size += values.nbytes
             places[key] = _place(laid, list(features))
-            if sum(value.nbytes for value in tensors.values()) > SHARD_BYTES or done == len(todo):
+            if size > SHARD_BYTES:
                 self._write(tensors, places)
-                tensors, places = {}, {}
+                tensors, places, size = {}, {}, 0
             if report:
                 report("encoding", done, len(todo))
         if tensors:
@@ -131,13 +133,13 @@ class FeatureStore:
         self.places |= places
 
 
-def worth_it(system: Any, uses: int, media: int, bytes_a_medium: int) -> bool:
-    """Whether stored features are faster than encoding anew: media are met again, and are not too large to read.
+def worth_it(system: Any, uses: int, n_records: int, bytes_a_medium: int) -> bool:
+    """Whether stored features are faster than encoding anew: records are met again, and are not too large to read.
 
     A connector that runs the frozen towers itself (Dolphin) would read their pixels: never faster than decoding.
     """
     runs_towers = any(stream in system.streams for stream in ("pixels", "mel"))
-    return uses >= 2 * media and bytes_a_medium <= MOST_BYTES_A_MEDIUM and not runs_towers
+    return uses >= 2 * n_records and bytes_a_medium <= MOST_BYTES_A_MEDIUM and not runs_towers
 
 
 def weights_hash(module: torch.nn.Module) -> str:

@@ -90,20 +90,18 @@ class Paired:
 def pair(stage: Stage, books: Books, mixture: Mixture, position: int, seed: int) -> Paired:
     """The sample at a position: decided by seed and position alone."""
     draw = random.Random(f"{seed}/{position}")
-    batch, row = divmod(position, stage.batch_size)
     if stage.pairing == "recorded":
         source, index, epoch = mixture.at(position)
         return Paired(source, books.records[source][index], epoch)
     if stage.pairing in ("one sense a batch", "mixed"):
         kinds = [kind for kind in KINDS if kind in books.places]
-        kind = random.Random(f"{seed}/batch/{batch}").choice(kinds)
+        kind = random.Random(f"{seed}/batch/{position // stage.batch_size}").choice(kinds)
         drawn = books.drawn(kind, draw.getrandbits(ANYWHERE))
         return drawn if stage.pairing == "one sense a batch" else _mixed(books, drawn, draw)
     senses = [sense for sense in SENSES if sense in books.places]
     if stage.pairing == "side by side":
-        turn, place = row // len(senses), row % len(senses)
-        in_a_batch = len(range(place, stage.batch_size, len(senses)))
-        return books.drawn(senses[place], batch * in_a_batch + turn)
+        turn, place = divmod(position, len(senses))
+        return books.drawn(senses[place], turn)
     first = position < stage.steps * stage.batch_size // 2
     joint = first == (stage.pairing == "joint then apart")
     wanted = [sense for sense in senses if (sense == "both") == joint]

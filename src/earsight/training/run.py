@@ -2,15 +2,16 @@
 
 OUT/recipe.json            what was run, whole
 OUT/STAGE/checkpoint-N/    Trainer's state and the trained weights
-OUT/STAGE/trained/         connector.safetensors, lora.safetensors (and more where more is trained) after the stage
+OUT/STAGE/trained/         trained.safetensors: what the stage trains, after it
 OUT/STAGE/ledger.json      every sample that was skipped or cut, by source and reason
+OUT/model/                 the whole model after the last stage: `earsight ask --model OUT/model`
 """
 
 import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,9 @@ def run(
         if state.is_main_process:
             save_trained_parts(model, folder / "trained")
         state.wait_for_everyone()
+    if state.is_main_process:
+        model.save_pretrained(out / "model")
+        processor.save_pretrained(out / "model")
     return model, processor
 
 
@@ -109,12 +113,12 @@ def _store(recipe: Recipe, stage: Stage, model: Any, processor: Any, books: Book
     if wanted == "never" or trains:
         return None
     samples = Samples(books, stage, recipe.data, processor, recipe.seed)
-    media = samples.media()
-    if wanted == "auto" and not worth_it(processor.description, len(samples), len(media), _bytes(model, media)):
+    n_records = sum(len(records) for records in books.records.values())
+    if wanted == "auto" and not worth_it(processor.description, len(samples), n_records, _bytes(model)):
         return None
     with PartialState().main_process_first():
         store = FeatureStore(cache_root() / "features", model, processor)
-        store.fill(media, model, report)  # nothing is left to do for the others
+        store.fill(samples.media(), model, report)  # nothing is left to do for the others
     return store
 
 
@@ -124,8 +128,8 @@ def report(what: str, done: int, total: int) -> None:
         print(f"{what} {done}/{total}", file=sys.stderr, flush=True)
 
 
-def _bytes(model: Any, media: list[Any]) -> int:
-    """Roughly what a medium's features take: a minute at each stream's rate, in the encoders' numbers."""
+def _bytes(model: Any) -> int:
+    """Roughly what a medium's features take: ten seconds at each stream's rate, in the encoders' numbers."""
     size = next(model.encoders.parameters()).element_size()
     per_step = {s: d for part in model.description.encoders.values() for s, d in part.dims.items()}
     positions = {
@@ -195,8 +199,3 @@ def _differing(before: Any, after: Any, path: str = "") -> list[str]:
         names = sorted(set(before) | set(after))
         return [one for name in names for one in _differing(before.get(name), after.get(name), f"{path}.{name}")]
     return [] if before == after else [path.lstrip(".")]
-
-
-def shortened(recipe: Recipe, steps: int) -> Recipe:
-    """The same recipe with so many steps in each stage."""
-    return replace(recipe, stages={name: replace(stage, steps=steps) for name, stage in recipe.stages.items()})

@@ -63,7 +63,6 @@ class Stage:
 class Data:
     root: str = "."
     max_skip_rate: float = 0.05  # above it, after the first hundred samples, the run stops
-    workers: int = 2
     cache_features: Literal["auto", "always", "never"] = "auto"
 
 

@@ -73,7 +73,8 @@ class StageTrainer(Trainer):
         num_items_in_batch: Any = None,
     ) -> Any:
         about = {name: inputs.pop(name, ()) for name in ABOUT}
-        loss = self._nothing(model)
+        alone = self.accelerator.num_processes == 1 and len(inputs["input_ids"])
+        loss = torch.zeros((), device=self.args.device) if alone else self._nothing(model)
         made: Any = None
         if len(inputs["input_ids"]):
             made = model(**inputs, num_items_in_batch=num_items_in_batch, loss_of_each=True)
@@ -98,11 +99,11 @@ class StageTrainer(Trainer):
     def _tell_apart(self, losses: Tensor, labels: Tensor, about: Mapping[str, Any]) -> None:
         """Mean loss of a token, by source and by sense: (n_labelled,) in the order of the labels."""
         rows = (labels[:, 1:] != IGNORED).nonzero()[:, 0]
+        sums = losses.new_zeros(len(labels)).index_add(0, rows, losses)
+        means = (sums / rows.bincount(minlength=len(labels))).tolist()
         for names in about.values():
-            for row, name in enumerate(names):
-                own = losses[rows == row]
-                if len(own):
-                    self.parts[f"loss/{name}"].append(float(own.mean()))
+            for name, mean in zip(names, means, strict=True):
+                self.parts[f"loss/{name}"].append(mean)
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         means = {name: round(sum(values) / len(values), 6) for name, values in sorted(self.parts.items()) if values}
