@@ -19,6 +19,7 @@ import numpy as np
 
 from earsight import load, systems
 from earsight.connectors.multi_resolution_qformer import Level, MultiResolutionQFormerConfig
+from earsight.encoders.beats import TINY as TINY_BEATS
 from earsight.encoders.beats import BeatsConfig
 from earsight.encoders.picture_towers import PictureTowerConfig
 from earsight.systems import TINY_LLAMA, VICUNA_7B, VICUNA_13B, Prompt, System
@@ -55,16 +56,7 @@ VARIANTS = {
             "vision": {
                 "backbone": {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 70},
             },
-            "sound": {
-                "embed_dim": 12,
-                "hidden": 16,
-                "n_layers": 2,
-                "n_heads": 4,
-                "ffn": 32,
-                "conv_pos": 16,
-                "conv_pos_groups": 4,
-                "chunk_seconds": 3.2,
-            },
+            "sound": {**TINY_BEATS, "chunk_seconds": 3.2},
         },
         "connector": {
             "levels": (Level(0.5, 1), Level(1.5, 3)),

@@ -25,6 +25,9 @@ FULL_SCALE = 2**15  # Kaldi reads sound as 16-bit numbers
 FRAMES_HZ = 100
 SCORES_AT_ONCE = 2**22  # of one head of 1496 tokens; more heads at a time leave the processor's cache
 
+# Not published: for tests and examples.
+TINY = {"embed_dim": 12, "hidden": 16, "n_layers": 2, "n_heads": 4, "ffn": 32, "conv_pos": 16, "conv_pos_groups": 4}
+
 
 @dataclass(frozen=True)
 class BeatsConfig:

@@ -19,6 +19,8 @@ RATE_HZ = 50  # Whisper's frames in a second
 SAMPLES_A_FRAME = 320
 # Sizes as Transformers' WhisperConfig names them (Radford et al., 2022, table 1).
 BASE = {"d_model": 512, "encoder_layers": 6, "encoder_attention_heads": 8, "encoder_ffn_dim": 2048, "num_mel_bins": 80}
+# Not published: for tests and examples.
+TINY = {"d_model": 16, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 32}
 LARGE_V2 = {
     "d_model": 1280,
     "encoder_layers": 32,

@@ -10,8 +10,10 @@ It hears and does not see. A clip without sound has no slot: nothing stands in f
 from dataclasses import replace
 
 from earsight.connectors.window_qformer import WindowQFormerConfig
+from earsight.encoders.beats import TINY as TINY_BEATS
 from earsight.encoders.beats import BeatsConfig
 from earsight.encoders.whisper import BASE, WhisperStreamsConfig
+from earsight.encoders.whisper import TINY as TINY_WHISPER
 from earsight.systems import SMOLLM2_135M, TINY_LLAMA, VICUNA_7B, VICUNA_13B, VICUNA_TURNS, Prompt, System
 
 SYSTEM = System(
@@ -40,20 +42,8 @@ VARIANTS = {
     ),
     "tiny": {
         "encoders": {
-            "speech": {
-                "backbone": {"d_model": 16, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 32},
-                "chunk_seconds": 3.0,
-            },
-            "sound": {
-                "embed_dim": 12,
-                "hidden": 16,
-                "n_layers": 2,
-                "n_heads": 4,
-                "ffn": 32,
-                "conv_pos": 16,
-                "conv_pos_groups": 4,
-                "chunk_seconds": 3.2,
-            },
+            "speech": {"backbone": TINY_WHISPER, "chunk_seconds": 3.0},
+            "sound": {**TINY_BEATS, "chunk_seconds": 3.2},
         },
         "connector": {"hidden": 24, "n_heads": 4, "intermediate": 48},
         "language_model": TINY_LLAMA,

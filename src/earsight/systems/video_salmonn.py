@@ -10,10 +10,12 @@ A sense that is absent is read as zeros on the same clock (section 3.1).
 from dataclasses import replace
 
 from earsight.connectors.multi_resolution_qformer import Level, MultiResolutionQFormerConfig
+from earsight.encoders.beats import TINY as TINY_BEATS
 from earsight.encoders.beats import BeatsConfig
 from earsight.encoders.efficientnet_lite import EfficientNetLiteConfig
 from earsight.encoders.instructblip import InstructBlipConfig
 from earsight.encoders.whisper import BASE, WhisperStreamsConfig
+from earsight.encoders.whisper import TINY as TINY_WHISPER
 from earsight.systems import SMOLLM2_135M, TINY_LLAMA, VICUNA_7B, VICUNA_13B, VICUNA_TURNS, Prompt, System
 
 SYSTEM = System(
@@ -78,20 +80,8 @@ VARIANTS = {
                 "n_queries": 32,
                 "vocab_size": 259,
             },
-            "speech": {
-                "backbone": {"d_model": 16, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 32},
-                "chunk_seconds": 3.0,
-            },
-            "sound": {
-                "embed_dim": 12,
-                "hidden": 16,
-                "n_layers": 2,
-                "n_heads": 4,
-                "ffn": 32,
-                "conv_pos": 16,
-                "conv_pos_groups": 4,
-                "chunk_seconds": 3.2,
-            },
+            "speech": {"backbone": TINY_WHISPER, "chunk_seconds": 3.0},
+            "sound": {**TINY_BEATS, "chunk_seconds": 3.2},
         },
         "connector": {
             "levels": (Level(0.5, 1), Level(1.5, 3)),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from earsight.data.importers import _samples, _tables
+from earsight.data.importers import _tables
 from earsight.data.problems import Problems
 from earsight.data.records import Record
 from earsight.errors import EarsightError
@@ -88,24 +88,6 @@ def objects(rows: Any, place: str, problems: Problems) -> Iterator[tuple[str, di
             yield f"{place}[{number}]", row
         else:
             problems.add(f"{place}[{number}]", f"expected an object, not {type(row).__name__}")
-
-
-def asked(
-    source: str,
-    task: str,
-    parts: Mapping[str, Mapping[str, Any]],
-    questions: Path | str | None,
-    licence: str,
-    problems: Problems,
-) -> Iterator[Record]:
-    """A record for each question, in such a file as `_samples` describes, about one of `parts` (name -> medium)."""
-    counts: dict[str, int] = {}
-    for _, row in _samples.read_questions(questions, source, problems):
-        name = row["id"]
-        if name in parts:
-            number = counts[name] = counts.get(name, 0) + 1
-            turns = [(row["question"].strip(), row["answer"].strip())]
-            yield conversation(source, f"{name}/q{number}", task, parts[name], turns, licence)
 
 
 def cells(line: str, delimiter: str, count: int, place: str, problems: Problems) -> list[str] | None:

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from earsight.data.importers import _annotations, _tables
+from earsight.data.importers import _annotations, _samples, _tables
 from earsight.data.problems import Problems
 from earsight.data.records import Record
 
@@ -53,7 +53,7 @@ def records(
                 continue
             part |= {"start": stretch[0], "end": stretch[1]}
         parts[cells[1].removesuffix(".mp4")] = part
-    yield from _annotations.asked("acav100m", "av_qa", parts, questions, LICENCE, problems)
+    yield from _samples.asked("acav100m", "av_qa", parts, questions, LICENCE, problems)
 
 
 def _segment(text: str) -> list[Any]:

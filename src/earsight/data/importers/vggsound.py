@@ -56,7 +56,7 @@ def records(
         path = videos.format(name=name, youtube_id=cells[0])
         parts[name], labels[name] = {"type": "video", "path": path, "audio": "require"} | cut, cells[2]
     if task == "av_qa":
-        yield from _annotations.asked("vggsound", task, parts, questions, LICENCE, problems)
+        yield from _samples.asked("vggsound", task, parts, questions, LICENCE, problems)
         return
     for name, part in parts.items():
         yield _annotations.conversation("vggsound", name, task, part, [("", labels[name])], LICENCE)
