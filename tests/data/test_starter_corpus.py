@@ -295,6 +295,14 @@ def test_a_corpus_is_built_from_packages_without_duplicates(small_corpus):
     assert all(item.split == sides[item.key] and item.path.is_file() for item in small_corpus.sounds)
 
 
+def test_sound_files_do_not_tell_when_they_were_written(tmp_path):
+    waveform = np.linspace(-0.5, 0.5, 1600, dtype=np.float32)
+    starter_corpus._write_sound(tmp_path / "a.wav", waveform)
+    blob = (tmp_path / "a.wav").read_bytes()
+    assert blob[blob.index(b"PEAK") + 12 :][:4] == bytes(4)
+    assert np.array_equal(soundfile.read(tmp_path / "a.wav", dtype="float32")[0], waveform)
+
+
 def test_views_of_unseen_objects_do_not_vary_and_training_views_do(small_corpus):
     picture, sound = small_corpus.pictures[0], small_corpus.sounds[0]
     for render, item in ((render_picture, picture), (render_sound, sound)):
