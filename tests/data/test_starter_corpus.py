@@ -1,5 +1,6 @@
 """The starter corpus: well-formed label tables, disjoint splits, container readers; no package is downloaded."""
 
+import gzip
 import io
 import struct
 import tarfile
@@ -12,7 +13,7 @@ import soundfile
 from PIL import Image, ImageDraw
 
 from earsight.data import packages, starter_corpus
-from earsight.data.containers import read_ar, read_cat, read_rcc
+from earsight.data.containers import read_ar, read_cat, read_group, read_patch, read_rcc
 from earsight.data.normal_forms import normal_picture, normal_sound, picture_print, same_picture
 from earsight.data.packages import PACKAGES, Package, unpack
 from earsight.data.splitting import split_keys
@@ -77,6 +78,32 @@ def cat(sounds: dict[str, bytes]) -> bytes:
     return table + body
 
 
+def patch(samples: list[np.ndarray], modes: int = 5) -> bytes:
+    """One instrument of one layer, its samples at 8 kHz, signed 16-bit and looped."""
+    blob = b"GF1PATCH110\0ID#000002\0".ljust(129, b"\0") + bytes(63)
+    blob += (b"\0" * 6 + bytes([len(samples)])).ljust(47, b"\0")
+    for sample in samples:
+        packed = sample.astype("<i2").tobytes()
+        header = bytes(8) + struct.pack("<IIIH", len(packed), 0, len(packed), 8000)
+        blob += header.ljust(55, b"\0") + bytes([modes]) + bytes(40) + packed
+    return blob
+
+
+def group(files: dict[str, bytes | dict[str, bytes]], outermost: bool = True) -> bytes:
+    """A packed OpenClonk group; what is a dictionary lies in a group inside it."""
+    contents = {name: group(what, False) if isinstance(what, dict) else what for name, what in files.items()}
+    header = bytearray(b"RedWolf Design GrpFolder".ljust(36, b"\0") + struct.pack("<i", len(files))).ljust(204, b"\0")
+    header = bytearray(byte ^ 237 for byte in header)
+    header[0::3], header[2::3] = header[2::3], header[0::3]
+    entries, body = b"", b""
+    for name, content in contents.items():
+        where = struct.pack("<5i", 0, isinstance(files[name], dict), len(content), 0, len(body))
+        entries += (name.encode().ljust(260, b"\0") + where).ljust(316, b"\0")
+        body += content
+    plain = bytes(header) + entries + body
+    return b"\x1e\x8c" + gzip.compress(plain)[2:] if outermost else plain
+
+
 def disc(colour: tuple[int, int, int], left: int = 20) -> Image.Image:
     picture = Image.new("RGBA", (120, 100), (0, 0, 0, 0))
     ImageDraw.Draw(picture).ellipse((left, 10, left + 60, 90), fill=(*colour, 255))
@@ -102,6 +129,8 @@ def test_every_kind_has_objects_and_a_kind_is_one_thing_for_a_key():
         assert set(objects) == set(kinds)
         assert min(objects.values()) >= 5
     assert min(Counter(label.kind for label in read_labels("picture")).values()) >= 35
+    sounds = Counter(label.kind for label in read_labels("sound"))
+    assert all(sounds[kind] >= 40 for kind in SOUND_KINDS if kind != "insect")
 
 
 def test_splits_keep_objects_whole_and_give_every_kind_unseen_objects():
@@ -113,6 +142,9 @@ def test_splits_keep_objects_whole_and_give_every_kind_unseen_objects():
         (sense, kind, side) for sense in KINDS for kind in KINDS[sense] for side in ("train", "val", "test")
     }
     assert splits == split_keys(reversed(labels))
+    tested = Counter(kind for sense, kind, key in labels if sense == "sound" and splits[key] == "test")
+    assert min(tested[kind] for kind in SOUND_KINDS) >= 2
+    assert len({key for sense, kind, key in labels if (sense, kind, splits[key]) == ("sound", "insect", "train")}) >= 3
 
 
 def test_one_object_on_two_sides_is_refused():
@@ -133,6 +165,44 @@ def test_qt_resources_give_their_files_by_path(version):
 def test_cat_files_give_labels_and_waves():
     first, second = wav(np.full(160, 0.5)), wav(np.full(320, -0.5))
     assert read_cat(cat({"Sheep": first, "Cow": second})) == [("Sheep", first), ("Cow", second)]
+
+
+def test_patches_give_each_note_once():
+    notes = [np.arange(160) * 100, np.arange(80) * -100]
+    waves = read_patch(patch(notes))
+    for note, (samples, rate) in zip(notes, (soundfile.read(io.BytesIO(w), dtype="int16") for w in waves), strict=True):
+        assert rate == 8000 and np.array_equal(samples, note)
+    with pytest.raises(EarsightError, match="signed 16-bit"):
+        read_patch(patch(notes, modes=7))
+    with pytest.raises(EarsightError, match="GF1PATCH110"):
+        read_patch(b"nothing")
+
+
+def test_groups_give_files_of_groups_inside_them():
+    packed = group({"authors.txt": b"me", "Animals.ocg": {"Bat.ocg": {"Chirp.wav": b"RIFF"}, "Buzz.ogg": b"OggS"}})
+    assert read_group(packed) == {
+        "authors.txt": b"me",
+        "Animals.ocg/Bat.ocg/Chirp.wav": b"RIFF",
+        "Animals.ocg/Buzz.ogg": b"OggS",
+    }
+    with pytest.raises(EarsightError, match="RedWolf"):
+        read_group(bytes(400))
+
+
+def test_files_inside_containers_are_named(tmp_path, monkeypatch):
+    note = np.arange(160) * 100
+    blob = deb({"media/Cello.pat": patch([note]), "media/Sound.ocg": group({"Bee.ocg": {"Buzz.ogg": b"OggS"}})})
+    package = Package("things", "1-1", packages.hashlib.sha256(blob).hexdigest(), "media")
+    (tmp_path / package.deb).write_bytes(blob)
+    monkeypatch.setattr(packages, "PACKAGES", {"things": package})
+    monkeypatch.setattr(packages.shutil, "which", lambda name: None)
+    source_files = packages.SourceFiles(tmp_path / "cache", tmp_path)
+    assert source_files.read("things", "Sound.ocg!Bee.ocg/Buzz.ogg") == b"OggS"
+    assert np.array_equal(
+        soundfile.read(io.BytesIO(source_files.read("things", "Cello.pat:0")), dtype="int16")[0], note
+    )
+    with pytest.raises(EarsightError, match="holds no 7"):
+        source_files.read("things", "Cello.pat:7")
 
 
 def test_ar_members_of_odd_length_are_padded():
@@ -223,6 +293,14 @@ def test_a_corpus_is_built_from_packages_without_duplicates(small_corpus):
     assert {item.split for item in small_corpus.pictures} == {"train", "val", "test"}
     sides = {item.key: item.split for item in small_corpus.pictures}
     assert all(item.split == sides[item.key] and item.path.is_file() for item in small_corpus.sounds)
+
+
+def test_sound_files_do_not_tell_when_they_were_written(tmp_path):
+    waveform = np.linspace(-0.5, 0.5, 1600, dtype=np.float32)
+    starter_corpus._write_sound(tmp_path / "a.wav", waveform)
+    blob = (tmp_path / "a.wav").read_bytes()
+    assert blob[blob.index(b"PEAK") + 12 :][:4] == bytes(4)
+    assert np.array_equal(soundfile.read(tmp_path / "a.wav", dtype="float32")[0], waveform)
 
 
 def test_views_of_unseen_objects_do_not_vary_and_training_views_do(small_corpus):

@@ -1,9 +1,13 @@
-"""Readers for the odd containers of the source packages: .deb (ar), .rcc (Qt resources), .cat (OpenTTD sounds).
+"""Readers for the odd containers of the source packages.
+
+.deb (ar), .rcc (Qt resources), .cat (OpenTTD sounds), .pat (Gravis patches of instruments), .ocg (OpenClonk groups).
 
 Each is read in one pass from bytes; nothing here writes or runs anything.
 """
 
+import io
 import struct
+import wave
 import zlib
 from collections.abc import Iterator
 
@@ -12,6 +16,10 @@ from earsight.errors import EarsightError
 AR_MAGIC = b"!<arch>\n"
 RCC_MAGIC = b"qres"
 RCC_COMPRESSED, RCC_DIRECTORY, RCC_ZSTD = 1, 2, 4
+PATCH_MAGIC = b"GF1PATCH110\0ID#000002\0"
+PATCH_16_BIT, PATCH_UNSIGNED = 1, 2
+GROUP_MAGIC, GZIP_MAGIC = b"\x1e\x8c", b"\x1f\x8b"  # a group is a gzip stream with another first word
+GROUP_HEADER, GROUP_ENTRY, GROUP_TITLE = 204, 316, b"RedWolf Design GrpFolder"
 
 
 def read_ar(blob: bytes) -> dict[str, bytes]:
@@ -91,3 +99,57 @@ def read_cat(blob: bytes) -> list[tuple[str, bytes]]:
         (riff_size,) = struct.unpack_from("<I", blob, start + 4)
         entries.append((label, blob[start : start + 8 + riff_size]))  # `size` counts differently between writers
     return entries
+
+
+def read_patch(blob: bytes) -> list[bytes]:
+    """The samples of a Gravis patch (.pat) in order, as RIFF/WAVE bytes: each one recorded note of an instrument.
+
+    Loop points are dropped, so a sample is heard once, as it was recorded.
+
+    Raises:
+        EarsightError: not such a file, or with samples of a kind that no package used here has.
+    """
+    if not blob.startswith(PATCH_MAGIC):
+        raise EarsightError("not a Gravis patch: the file does not start with 'GF1PATCH110'")
+    samples, at = [], 129 + 63 + 47  # behind the headers of the file, its only instrument and its only layer
+    for _ in range(blob[at - 41]):
+        (size,) = struct.unpack_from("<I", blob, at + 8)
+        (rate,) = struct.unpack_from("<H", blob, at + 20)
+        modes = blob[at + 55]
+        if not modes & PATCH_16_BIT or modes & PATCH_UNSIGNED:
+            raise EarsightError("the Gravis patch holds samples that are not signed 16-bit; this reader knows no other")
+        packed = io.BytesIO()
+        with wave.open(packed, "wb") as sound:
+            sound.setnchannels(1)
+            sound.setsampwidth(2)
+            sound.setframerate(rate)
+            sound.writeframes(blob[at + 96 : at + 96 + size])
+        samples.append(packed.getvalue())
+        at += 96 + size
+    return samples
+
+
+def read_group(blob: bytes) -> dict[str, bytes]:
+    """The files of an OpenClonk group (.ocg), those of groups inside it too, by path.
+
+    Raises:
+        EarsightError: not such a file.
+    """
+    if blob.startswith(GROUP_MAGIC):
+        blob = zlib.decompress(GZIP_MAGIC + blob[2:], wbits=31)
+    header = bytearray(blob[:GROUP_HEADER])
+    header[0::3], header[2::3] = header[2::3], header[0::3]  # the header is lightly scrambled
+    header = bytearray(byte ^ 237 for byte in header)
+    if not header.startswith(GROUP_TITLE):
+        raise EarsightError(f"not an OpenClonk group: the file does not start with '{GROUP_TITLE.decode()}'")
+    (count,) = struct.unpack_from("<i", header, 36)
+    files, body = {}, GROUP_HEADER + GROUP_ENTRY * count
+    for at in range(GROUP_HEADER, body, GROUP_ENTRY):
+        name = blob[at : at + 260].split(b"\0", 1)[0].decode("latin-1")
+        _, is_group, size, _, offset = struct.unpack_from("<5i", blob, at + 260)
+        content = blob[body + offset : body + offset + size]
+        if is_group:
+            files.update({f"{name}/{path}": part for path, part in read_group(content).items()})
+        else:
+            files[name] = content
+    return files

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from earsight.data.containers import read_ar, read_cat, read_rcc
+from earsight.data.containers import read_ar, read_cat, read_group, read_patch, read_rcc
 from earsight.errors import EarsightError
 
 
@@ -75,6 +75,36 @@ PACKAGES = {
             "1.6.1-1",
             "2be3ea287d83299d143815fa804f11179a75b7affd4a758b98b55f5afc18a35d",
             "usr/share/asterisk/sounds/en_US_f_Allison",
+        ),
+        Package(
+            "scorched3d-data",
+            "44+dfsg-8",
+            "b0be0a6d561966a62b1f135e0e6f5681c85f12e34ecad5777cb1af9fbcb7f1da",
+            "usr/share/games/scorched3d/data/globalmods",
+        ),
+        Package(
+            "freepats",
+            "20060219-4",
+            "1282628c7ec015f0d39a8b1ee58a2d942220bbad38173d005bbfbaaf36e1d6f1",
+            "usr/share/midi/freepats",
+        ),
+        Package(
+            "openclonk-data",
+            "8.1-3",
+            "1505314b47196c5052caf75e870ea2cf36bdb4e1d0c7e3f133da93815b7e642f",
+            "usr/share/games/openclonk",
+        ),
+        Package(
+            "wesnoth-1.16-data",
+            "1:1.16.9-1",
+            "1012b964bd412a6770685e3324ae3b61e176caff7846192d1ee63d55cd621e26",
+            "usr/share/games/wesnoth/1.16/data/core/sounds",
+        ),
+        Package(
+            "searchandrescue-data",
+            "1.3.0-1.1",
+            "0036c09a92a90a2ce4ac3dde026bb90cc306cd1964f24749c0229926ff36d1d3",
+            "usr/share/games/searchandrescue/sounds",
         ),
     )
 }
@@ -143,8 +173,8 @@ def _extract(deb: Path, folder: Path) -> None:
 class SourceFiles:
     """Bytes of the files that the label tables name.
 
-    `folder/picture.png` is a file; `activity.rcc!folder/picture.webp` lies inside a Qt resource;
-    `opensfx.cat:7` is the eighth sound of a .cat file.
+    `folder/picture.png` is a file; `activity.rcc!folder/picture.webp` lies inside a Qt resource or an OpenClonk group;
+    `opensfx.cat:7` is the eighth sound of a .cat file, `042_Cello.pat:0` the first sample of an instrument's patch.
     """
 
     def __init__(self, cache_dir: Path, source_dir: Path | None = None) -> None:
@@ -160,7 +190,7 @@ class SourceFiles:
         root = self._roots[source]
         if "!" in file:
             container, member = file.split("!", 1)
-        elif ".cat:" in file:
+        elif ".cat:" in file or ".pat:" in file:
             container, member = file.split(":", 1)
         else:
             container, member = file, ""
@@ -182,5 +212,9 @@ class SourceFiles:
     def _read_container_now(path: Path) -> dict[str, bytes]:
         if path.suffix == ".cat":
             return {str(index): wave for index, (_, wave) in enumerate(read_cat(path.read_bytes()))}
+        if path.suffix == ".pat":
+            return {str(index): sample for index, sample in enumerate(read_patch(path.read_bytes()))}
+        if path.suffix == ".ocg":
+            return read_group(path.read_bytes())
         # Every file of an activity lies below gcompris/src/activities/NAME/resource.
         return {name.partition("/resource/")[2]: blob for name, blob in read_rcc(path.read_bytes()).items()}

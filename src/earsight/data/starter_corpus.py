@@ -17,6 +17,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import soundfile
 
 from earsight.checkpoints.parts import cache_root
@@ -205,9 +206,17 @@ def _sounds(
         first_with[mine] = label
         name = item_id("s", label)
         hashes[name] = mine
-        soundfile.write(folder / f"{name}.wav", waveform, SAMPLE_RATE_HZ, subtype="FLOAT")
+        _write_sound(folder / f"{name}.wav", waveform)
         kept.append((name, label))
     return kept, duplicates, hashes
+
+
+def _write_sound(path: Path, waveform: np.ndarray) -> None:
+    soundfile.write(path, waveform, SAMPLE_RATE_HZ, subtype="FLOAT")
+    blob = bytearray(path.read_bytes())
+    clock = blob.index(b"PEAK") + 12  # libsndfile notes the time of writing, which would make every build differ
+    blob[clock : clock + 4] = bytes(4)
+    path.write_bytes(blob)
 
 
 def _backgrounds(source_files: SourceFiles, folder: Path) -> None:
