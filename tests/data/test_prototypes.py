@@ -4,9 +4,8 @@ from pathlib import Path
 
 import torch
 
-from earsight.data.prototypes import LARGEST, prototype_features, prototype_items
-from earsight.data.scenes import PROTOTYPE_SHARE, SceneSampler
-from earsight.data.starter_corpus import PICTURE_KINDS, Item
+from earsight.data.starter.corpus import PICTURE_KINDS, Item
+from earsight.data.starter.prototypes import LARGEST, prototype_features, prototype_items
 
 
 def item(name, kind, key=""):
@@ -39,14 +38,3 @@ def test_a_prototype_lies_along_its_classs_direction_and_within_what_the_encoder
         assert value.shape == (10, 64) and value.min() >= 0 and value.max() <= LARGEST
         nearest = ((value.mean(0) - torch.stack(list(features.values())).mean((0, 1))) @ head.T).argmax()
         assert int(nearest) == int(one.id.removeprefix("class-"))
-
-
-def test_prototypes_make_up_their_share_and_many_classes_of_one_name_count_once():
-    dogs, cat = [item(f"{n}", "mammal") for n in range(50)], item("cat", "mammal")
-    prototypes = [Item(f"class-{n}", "dog", "dog", "mammal", Path(), "", "", "train") for n in range(50)]
-    prototypes.append(Item("class-99", "cat", "cat", "mammal", Path(), "", "", "train"))
-    sampler = SceneSampler(dogs, [cat], {"picture": 1, "sound": 1}, 0, prototypes)
-    drawn = [example.picture[0] for example in (sampler.draw() for _ in range(4000)) if example.picture]
-    classes = [one for one in drawn if one.id.startswith("class-")]
-    assert abs(len(classes) / len(drawn) - PROTOTYPE_SHARE) < 0.05
-    assert abs(sum(one.name == "cat" for one in classes) / len(classes) - 0.5) < 0.08

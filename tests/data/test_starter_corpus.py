@@ -3,46 +3,27 @@
 import gzip
 import io
 import struct
-import tarfile
 import zlib
 from collections import Counter
 
 import numpy as np
 import pytest
 import soundfile
+from made_packages import ar, disc, publish, wav
 from PIL import Image, ImageDraw
 
-from earsight.data import packages, starter_corpus
-from earsight.data.containers import read_ar, read_cat, read_group, read_patch, read_rcc
-from earsight.data.normal_forms import normal_picture, normal_sound, picture_print, same_picture
-from earsight.data.packages import PACKAGES, Package, unpack
-from earsight.data.splitting import split_keys
-from earsight.data.starter_corpus import PICTURE_KINDS, SOUND_KINDS, Item, build, check_disjoint, read_labels
-from earsight.data.views import SIDE, render_picture, render_sound
+from earsight.data.starter import corpus as starter_corpus
+from earsight.data.starter import packages
+from earsight.data.starter.containers import read_ar, read_cat, read_group, read_patch, read_rcc
+from earsight.data.starter.corpus import PICTURE_KINDS, SOUND_KINDS, Item, build, check_disjoint, read_labels
+from earsight.data.starter.normal_forms import normal_picture, normal_sound, picture_print, same_picture
+from earsight.data.starter.packages import PACKAGES, unpack
+from earsight.data.starter.splitting import split_keys
+from earsight.data.starter.views import SIDE, render_picture, render_sound
+from earsight.data.starter.writing import write_sound
 from earsight.errors import EarsightError
 
 KINDS = {"picture": PICTURE_KINDS, "sound": SOUND_KINDS}
-
-
-def ar(members: dict[str, bytes]) -> bytes:
-    blob = b"!<arch>\n"
-    for name, data in members.items():
-        blob += (
-            f"{name + '/':<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(data):<10}`\n".encode()
-            + data
-            + b"\n" * (len(data) % 2)
-        )
-    return blob
-
-
-def deb(files: dict[str, bytes]) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:xz") as archive:
-        for name, data in files.items():
-            entry = tarfile.TarInfo(f"./{name}")
-            entry.size = len(data)
-            archive.addfile(entry, io.BytesIO(data))
-    return ar({"debian-binary": b"2.0\n", "control.tar.xz": b"odd", "data.tar.xz": packed.getvalue()})
 
 
 def rcc(version: int = 3) -> bytes:
@@ -61,12 +42,6 @@ def rcc(version: int = 3) -> bytes:
     at = 20
     header = b"qres" + struct.pack(">4I", version, at + len(data) + len(names), at, at + len(data))
     return header + data + names + tree
-
-
-def wav(waveform: np.ndarray, rate: int = 16000) -> bytes:
-    packed = io.BytesIO()
-    soundfile.write(packed, waveform, rate, format="WAV", subtype="PCM_16")
-    return packed.getvalue()
 
 
 def cat(sounds: dict[str, bytes]) -> bytes:
@@ -102,12 +77,6 @@ def group(files: dict[str, bytes | dict[str, bytes]], outermost: bool = True) ->
         body += content
     plain = bytes(header) + entries + body
     return b"\x1e\x8c" + gzip.compress(plain)[2:] if outermost else plain
-
-
-def disc(colour: tuple[int, int, int], left: int = 20) -> Image.Image:
-    picture = Image.new("RGBA", (120, 100), (0, 0, 0, 0))
-    ImageDraw.Draw(picture).ellipse((left, 10, left + 60, 90), fill=(*colour, 255))
-    return picture
 
 
 @pytest.mark.parametrize("sense", ["picture", "sound"])
@@ -191,18 +160,16 @@ def test_groups_give_files_of_groups_inside_them():
 
 def test_files_inside_containers_are_named(tmp_path, monkeypatch):
     note = np.arange(160) * 100
-    blob = deb({"media/Cello.pat": patch([note]), "media/Sound.ocg": group({"Bee.ocg": {"Buzz.ogg": b"OggS"}})})
-    package = Package("things", "1-1", packages.hashlib.sha256(blob).hexdigest(), "media")
-    (tmp_path / package.deb).write_bytes(blob)
-    monkeypatch.setattr(packages, "PACKAGES", {"things": package})
-    monkeypatch.setattr(packages.shutil, "which", lambda name: None)
-    source_files = packages.SourceFiles(tmp_path / "cache", tmp_path)
+    made = {"Cello.pat": patch([note]), "Sound.ocg": group({"Bee.ocg": {"Buzz.ogg": b"OggS"}}), "Bad.ocg": b"short"}
+    package = publish(monkeypatch, tmp_path, {"things": made})["things"]
+    source_files = packages.SourceFiles({"things": unpack(package, tmp_path / "cache", tmp_path)})
     assert source_files.read("things", "Sound.ocg!Bee.ocg/Buzz.ogg") == b"OggS"
     assert np.array_equal(
         soundfile.read(io.BytesIO(source_files.read("things", "Cello.pat:0")), dtype="int16")[0], note
     )
-    with pytest.raises(EarsightError, match="holds no 7"):
-        source_files.read("things", "Cello.pat:7")
+    for file, reason in (("Cello.pat:7", "holds no 7"), ("Bad.ocg!Bee.ogg", "Bad.ocg cannot be read"), ("a", "no a")):
+        with pytest.raises(packages.DamagedFileError, match=reason):
+            source_files.read("things", file)
 
 
 def test_ar_members_of_odd_length_are_padded():
@@ -212,9 +179,11 @@ def test_ar_members_of_odd_length_are_padded():
 
 
 def test_packages_are_checked_and_unpacked_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(packages.shutil, "which", lambda name: None)  # as where there is no dpkg-deb
-    blob = deb({"usr/share/things/a.txt": b"A"})
-    package = Package("things", "1-1", packages.hashlib.sha256(blob).hexdigest(), "usr/share/things")
+    package = publish(monkeypatch, tmp_path, {"things": {"a.txt": b"A"}})["things"]
+    blob = (tmp_path / package.deb).read_bytes()
+    with pytest.raises(EarsightError, match="nowhere: no such folder"):
+        unpack(package, tmp_path / "cache", tmp_path / "nowhere")
+    (tmp_path / package.deb).unlink()
     with pytest.raises(EarsightError, match="holds no things_1-1_all.deb"):
         unpack(package, tmp_path / "cache", tmp_path)
     (tmp_path / package.deb).write_bytes(blob + b"\n")
@@ -228,9 +197,9 @@ def test_packages_are_checked_and_unpacked_once(tmp_path, monkeypatch):
 
 
 def test_without_apt_the_way_out_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(packages.shutil, "which", lambda name: None)
+    package = publish(monkeypatch, tmp_path, {"things": {}})["things"]
     with pytest.raises(EarsightError, match="--from"):
-        unpack(Package("things", "1-1", "0" * 64, "usr"), tmp_path)
+        unpack(package, tmp_path / "cache")
 
 
 def test_drawings_on_paper_are_cut_out_and_photographs_are_not():
@@ -277,11 +246,7 @@ def small_corpus(tmp_path, monkeypatch):
         tables["sound"].append(starter_corpus.Label("things", f"{key}.wav", key, key, "mammal", "CC0-1.0"))
     made["again.png"] = made["cow.png"]
     tables["picture"].append(starter_corpus.Label("things", "again.png", "ox", "ox", "mammal", "CC0-1.0"))
-    blob = deb({f"media/{name}": data for name, data in made.items()})
-    package = Package("things", "1-1", packages.hashlib.sha256(blob).hexdigest(), "media")
-    (tmp_path / package.deb).write_bytes(blob)
-    monkeypatch.setattr(packages, "PACKAGES", {"things": package})
-    monkeypatch.setattr(packages.shutil, "which", lambda name: None)
+    publish(monkeypatch, tmp_path, {"things": made})
     monkeypatch.setattr(starter_corpus, "read_labels", tables.__getitem__)
     monkeypatch.setattr(starter_corpus, "BACKGROUNDS", ("things", "no-folder"))
     return build(tmp_path / "cache", tmp_path)
@@ -297,7 +262,7 @@ def test_a_corpus_is_built_from_packages_without_duplicates(small_corpus):
 
 def test_sound_files_do_not_tell_when_they_were_written(tmp_path):
     waveform = np.linspace(-0.5, 0.5, 1600, dtype=np.float32)
-    starter_corpus._write_sound(tmp_path / "a.wav", waveform)
+    write_sound(tmp_path / "a.wav", waveform)
     blob = (tmp_path / "a.wav").read_bytes()
     assert blob[blob.index(b"PEAK") + 12 :][:4] == bytes(4)
     assert np.array_equal(soundfile.read(tmp_path / "a.wav", dtype="float32")[0], waveform)

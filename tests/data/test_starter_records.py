@@ -1,57 +1,77 @@
-"""The starter corpus as records: only its training side, every medium there, answers true of it."""
+"""The starter corpus as records: only its training side, every medium can be rendered, answers true of it."""
 
-import numpy as np
+import json
+
 import pytest
-import soundfile
-from PIL import Image
 
 from earsight.data.records import load
-from earsight.data.starter_corpus import Corpus, Item
-from earsight.data.starter_records import VIEWS, write_starter_records
+from earsight.data.starter import records as starter_records
+from earsight.data.starter.rendering import SCHEME
+from earsight.errors import EarsightError
+from earsight.media.sampling import Sampling
 from earsight.training.pairing import sense_of
+
+SENTENCES = ["the owl sleeps by day", "a drum is heard from far", "she writes badly"]
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("corpus")
-    rng = np.random.default_rng(0)
-    pictures, sounds = [], []
-    for split in ("train", "test"):
-        picture, sound = folder / f"{split}.png", folder / f"{split}.wav"
-        Image.fromarray(rng.integers(0, 255, (80, 80, 3), dtype=np.uint8)).save(picture)
-        soundfile.write(sound, rng.normal(0, 0.1, 16000), 16000)
-        pictures.append(Item(f"owl-{split}", f"owl-{split}", "owl", "bird", picture, "made", "CC0", split))
-        sounds.append(Item(f"hoot-{split}", f"owl-{split}", "owl", "bird", sound, "made", "CC0", split))
-    corpus = Corpus(pictures, sounds, "0" * 64, ())
-    return write_starter_records(folder / "records", corpus), corpus, folder
+def written(renderer, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(starter_records, "sentences", lambda *places: SENTENCES)
+        patch.setattr(starter_records, "COMPOSED", dict.fromkeys(starter_records.COMPOSED, 3))
+        root = tmp_path_factory.mktemp("records")
+        yield starter_records.write_starter_records(root, renderer.corpus, root / "cache")
 
 
-def test_only_the_training_side_is_written(written):
-    folder, _, _ = written
-    names = [file.name for file in folder.iterdir()]
-    assert not [name for name in names if "test" in name]
-    assert len([name for name in names if name.endswith(".png")]) == VIEWS["picture"]
-    assert len([name for name in names if name.endswith(".wav")]) == VIEWS["sound"]
+def addresses(record):
+    part = record.messages[0]["content"][0]
+    return [part[key] for key in ("path", "sound") if key in part]
 
 
-def test_every_record_has_its_media_and_the_senses_its_file_says(written):
-    folder, _, _ = written
-    senses = {"pictures": "picture", "sounds": "sound", "films": "both", "negatives": "picture"}
+def test_only_the_training_side_is_in_the_records(written, renderer):
+    sides = {item.id: item.split for item in (*renderer.corpus.pictures, *renderer.corpus.sounds)}
+    for name in ("pictures", "sounds", "films", "negatives"):
+        for record in load(written / f"{name}.jsonl"):
+            items = [at.removeprefix(SCHEME).split("/")[1] for at in addresses(record) if at.count("/") > 2]
+            assert items and {sides[item] for item in items} == {"train"}
+    assert all("/train/" in at for record in load(written / "composed.jsonl") for at in addresses(record))
+
+
+def test_every_medium_can_be_rendered_and_has_the_senses_its_file_says(written, renderer):
+    senses = {"pictures": "picture", "sounds": "sound", "films": "both", "speech": "sound"}
     for name, sense in senses.items():
-        records = load(folder / f"{name}.jsonl")
+        records = load(written / f"{name}.jsonl")
         assert records and {sense_of(record) for record in records} == {sense}
-        for record in records:
-            part = record.messages[0]["content"][0]
-            assert all((folder / part[key]).is_file() for key in ("path", "sound") if key in part)
+        for record in records[:5]:
+            for at in addresses(record):
+                clip = renderer.clip(at, Sampling())
+                assert clip.picture == "present" or clip.sound == "present"
 
 
-def test_a_picture_without_sound_is_said_to_have_none(written):
-    told = {record.messages[1]["content"][0]["text"] for record in load(written[0] / "negatives.jsonl")}
-    assert all("no sound" in text.lower() for text in told)
+def test_a_missing_sense_is_never_described(written):
+    for record in load(written / "negatives.jsonl"):
+        told = record.messages[1]["content"][0]["text"]
+        assert "no sound" in told or "no picture" in told or "ignored" in told
 
 
-def test_written_once(written):
-    folder, corpus, root = written
-    before = (folder / "films.jsonl").stat().st_mtime_ns
-    assert write_starter_records(root / "records", corpus) == folder
-    assert (folder / "films.jsonl").stat().st_mtime_ns == before
+def test_a_spoken_sentence_is_marked_as_synthetic_and_written_as_it_was_said(written):
+    records = load(written / "speech.jsonl")
+    assert sorted(record.messages[1]["content"][0]["text"] for record in records) == sorted(SENTENCES)
+    assert all(record.extra["voice"].startswith("synthetic: ") for record in records)
+
+
+def test_classes_that_share_a_word_with_an_unseen_object_are_no_prototypes(written):
+    names = {record.extra["words"]["seen"][1] for record in load(written / "prototypes.jsonl")}
+    assert names and not any(word in name.split() for name in names for word in ("owl", "cow", "bus"))
+
+
+def test_written_once(written, renderer):
+    before = (written / "films.jsonl").stat().st_mtime_ns
+    assert starter_records.write_starter_records(written.parent, renderer.corpus, written.parent / "cache") == written
+    assert (written / "films.jsonl").stat().st_mtime_ns == before
+    assert json.loads((written / starter_records.SOURCE_FILE).read_text())["hash"] == renderer.corpus.hash
+
+
+def test_an_address_of_another_corpus_is_refused_by_name(renderer):
+    with pytest.raises(EarsightError, match="no such item"):
+        renderer.clip(f"{SCHEME}picture/nobody/0", Sampling())

@@ -11,9 +11,10 @@ from typing import Annotated
 
 import typer
 
-from earsight.apps import data, starter
+from earsight.apps import corpus, data, starter
 from earsight.apps.ask import ask
 from earsight.apps.chat import chat
+from earsight.apps.evaluate import evaluate
 from earsight.apps.import_checkpoint import app as import_app
 from earsight.apps.probe import probe
 from earsight.apps.systems import plan, systems
@@ -36,6 +37,8 @@ app.command()(probe)
 app.command()(systems)
 app.command()(plan)
 app.command()(train)
+app.command()(evaluate)
+app.add_typer(corpus.app, name="corpus")
 app.add_typer(data.app, name="data")
 app.add_typer(import_app, name="import")
 app.add_typer(starter.app, name="starter")

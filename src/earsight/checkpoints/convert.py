@@ -53,7 +53,7 @@ def _convert_whisper(path: Path, target: Path) -> None:
 def _convert_efficientnet(path: Path, target: Path) -> None:
     state = torch.load(path, map_location="cpu", weights_only=True)
     (target / "vision").mkdir(parents=True)
-    # Earsight reads the feature map; the 1000-class head only serves training (earsight.data.prototypes).
+    # Earsight reads the feature map; the 1000-class head only serves training (earsight.data.starter.prototypes).
     head = state.pop("_fc.weight")
     state.pop("_fc.bias")
     save_file({name: value.contiguous() for name, value in state.items()}, target / "vision" / "model.safetensors")

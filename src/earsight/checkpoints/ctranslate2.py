@@ -1,4 +1,4 @@
-"""Reads a CTranslate2 model file (version 6) into named arrays, and names a Whisper encoder's as Transformers does."""
+"""Reads a CTranslate2 model file (version 6) into named arrays, and names a Whisper model's as Transformers does."""
 
 import struct
 from pathlib import Path
@@ -83,6 +83,42 @@ def whisper_encoder_state(variables: dict[str, np.ndarray]) -> dict[str, np.ndar
             state[f"{ours}.{name}.weight"] = variables[f"{theirs}/{source}/weight"]
             state[f"{ours}.{name}.bias"] = variables[f"{theirs}/{source}/bias"]
         _norm(state, f"{ours}.self_attn_layer_norm", variables, f"{theirs}/self_attention/layer_norm")
+        _norm(state, f"{ours}.final_layer_norm", variables, f"{theirs}/ffn/layer_norm")
+        layer += 1
+    return state
+
+
+def whisper_decoder_state(variables: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """{CTranslate2 name: array} -> {name in transformers' WhisperDecoder: array}."""
+    state = {
+        "embed_positions.weight": variables["decoder/position_encodings/encodings"],
+        "embed_tokens.weight": variables["decoder/embeddings/weight"],
+    }
+    _norm(state, "layer_norm", variables, "decoder/layer_norm")
+    layer = 0
+    while f"decoder/layer_{layer}/ffn/linear_0/weight" in variables:
+        theirs, ours = f"decoder/layer_{layer}", f"layers.{layer}"
+        # Of its own words a layer asks with query, key and value in one matrix; of the sound with the query apart.
+        for name, source, heads in (
+            ("self_attn", "self_attention/linear_0", "qkv"),
+            ("encoder_attn", "attention/linear_0", "q"),
+            ("encoder_attn", "attention/linear_1", "kv"),
+        ):
+            for kind in ("weight", "bias"):
+                split = np.split(variables[f"{theirs}/{source}/{kind}"], len(heads))
+                for head, value in zip(heads, split, strict=True):
+                    if (head, kind) != ("k", "bias"):  # the key has none in Whisper
+                        state[f"{ours}.{name}.{head}_proj.{kind}"] = value
+        for name, source in (
+            ("self_attn.out_proj", "self_attention/linear_1"),
+            ("encoder_attn.out_proj", "attention/linear_2"),
+            ("fc1", "ffn/linear_0"),
+            ("fc2", "ffn/linear_1"),
+        ):
+            state[f"{ours}.{name}.weight"] = variables[f"{theirs}/{source}/weight"]
+            state[f"{ours}.{name}.bias"] = variables[f"{theirs}/{source}/bias"]
+        _norm(state, f"{ours}.self_attn_layer_norm", variables, f"{theirs}/self_attention/layer_norm")
+        _norm(state, f"{ours}.encoder_attn_layer_norm", variables, f"{theirs}/attention/layer_norm")
         _norm(state, f"{ours}.final_layer_norm", variables, f"{theirs}/ffn/layer_norm")
         layer += 1
     return state

@@ -4,6 +4,9 @@
     speech  (step: 10 frames) --+-- joined position by position -> windows -> Q-Former with query tokens -> soft tokens
     sound   (step: 10 frames) --+
 
+With `said`, one of the streams is not joined but becomes soft tokens of its own (`speech_tokens.py`), for a few queries
+a second cannot hold what was said: a window is then [query tokens, one token for each frame of the stream].
+
 Sun et al., "video-SALMONN", ICML 2024, sections 3.1 and 3.2, equations 1 and 2.
 """
 
@@ -14,6 +17,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from earsight.connectors.speech_tokens import SpeechTokens
 from earsight.connectors.windows import n_steps, n_windows, split_windows
 from earsight.types import Extent, Features, SoftTokens
 
@@ -33,6 +37,16 @@ class SynchronisedQFormerConfig:
     n_layers: int = 2
     n_heads: int = 6
     dropout: float = 0.1
+    said: str = ""  # the stream that becomes tokens of its own; not one of `streams`
+    said_hidden: int = 320
+    said_blocks: int = 4
+    said_kernel: int = 7  # tokens that a block gathers
+    n_moments: int = 0  # windows that are told their place on the clock; later ones are not
+
+    @property
+    def tokens_per_window(self) -> int:
+        """Query tokens, then those of what was said."""
+        return self.n_queries + (self.steps_per_window * self.positions if self.said else 0)
 
     @property
     def steps_per_window(self) -> int:
@@ -41,7 +55,7 @@ class SynchronisedQFormerConfig:
     def n_soft_tokens(self, extent: Extent) -> int:
         """How many soft tokens a medium becomes; one without anything still is one step long."""
         steps = n_steps(extent.milliseconds / 1000, self.step_seconds)
-        return n_windows(steps, self.steps_per_window) * self.n_queries
+        return n_windows(steps, self.steps_per_window) * self.tokens_per_window
 
     def with_encoders(self, encoders: Mapping[str, Any]) -> "SynchronisedQFormerConfig":
         """The same for these encoders: a step has as many positions as the picture encoder has tokens a frame."""
@@ -56,7 +70,7 @@ class SynchronisedQFormer(nn.Module):
         super().__init__()
         from transformers import Blip2QFormerConfig, Blip2QFormerModel
 
-        self.config = config
+        self.config, self.llm_dim = config, llm_dim
         width = config.hidden
         self.norms = nn.ModuleDict({name: nn.LayerNorm(dims[name]) for name in config.streams})
         # One linear map a stream, summed, equals one linear map of their concatenation (equation 1).
@@ -82,6 +96,11 @@ class SynchronisedQFormer(nn.Module):
         self.project = nn.Linear(width, llm_dim)
         # Soft tokens leave with the spread of the language model's own embeddings, not with that of a LayerNorm.
         self.scale = nn.Parameter(torch.tensor(0.1))
+        self.moments = nn.Parameter(torch.zeros(config.n_moments, llm_dim)) if config.n_moments else None
+        if config.said:
+            sizes = (config.said_hidden, config.said_blocks, config.said_kernel)
+            self.speech = SpeechTokens(dims[config.said], *sizes, llm_dim, config.dropout / 2)
+            self.speech_scale = nn.Parameter(torch.tensor(0.1))
 
     def forward(
         self, features: Mapping[str, Features], milliseconds: Tensor, encoders: nn.ModuleDict | None = None
@@ -103,14 +122,34 @@ class SynchronisedQFormer(nn.Module):
         summary = self._read(windows[kept], masks[kept])  # (n_kept, n_queries, llm_dim)
         values = summary.new_zeros(*kept.shape, *summary.shape[1:])
         values[kept] = summary
-        mask = kept[:, :, None].expand(-1, -1, config.n_queries)
+        if config.said:
+            said = self._said(features.get(config.said), (len(steps), kept.shape[1])).to(values.dtype)
+            values = torch.cat([values, said], dim=2)
+        if self.moments is not None:
+            told = min(len(self.moments), kept.shape[1])
+            values[:, :told] = values[:, :told] + self.moments[:told, None].to(values.dtype)
+        values = values * kept[:, :, None, None]
+        mask = kept[:, :, None].expand(-1, -1, config.tokens_per_window)
         return SoftTokens(values.flatten(1, 2), mask.flatten(1, 2))
+
+    def _said(self, given: Features | None, shape: tuple[int, int]) -> Tensor:
+        """Frames of what was said, or nothing -> (n_media, n_windows, frames of a window, llm_dim)."""
+        n_media, count = shape
+        steps = count * self.config.steps_per_window
+        if given is None:
+            empty = self.query_tokens.new_zeros(n_media, steps * self.config.positions, self.llm_dim)
+            return empty.unflatten(1, (count, -1))
+        values, mask = self._in_steps(given, steps)  # (n_media, steps, positions, dim)
+        tokens = self.speech(values.flatten(1, 2), mask.flatten(1, 2)) * self.speech_scale
+        return tokens.unflatten(1, (count, -1))
 
     def _join(self, features: Mapping[str, Features], shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """{stream: (n_media, steps, positions, dim)} -> (n_media, steps, positions, hidden) and where anything is."""
         joined = self.query_tokens.new_zeros(*shape, self.config.positions, self.config.hidden)
         valid = torch.zeros(joined.shape[:3], dtype=torch.bool, device=joined.device)
         for name, given in features.items():
+            if name not in self.join:
+                continue
             values, mask = self._in_steps(given, shape[1])
             joined = joined + self.join[name](self.norms[name](values)) * mask.unsqueeze(-1)
             valid = valid | mask

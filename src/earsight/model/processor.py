@@ -17,6 +17,7 @@ from earsight import systems
 from earsight.errors import PromptError
 from earsight.media import Sampling, load_clip
 from earsight.media.joined import with_sound_of
+from earsight.media.rendered import Renders
 from earsight.model import prompt_ids
 from earsight.model.conversation import Medium, is_batch, normalise, place_modality_tokens
 from earsight.model.media_inputs import (
@@ -217,7 +218,7 @@ class EarsightProcessor(ProcessorMixin):
 
     def clip(self, medium: Medium, audio_policy: str = "auto", num_frames: int | None = None) -> Clip:
         """Decode one medium as its slot asks: an image has no sound, an audio slot shows nothing."""
-        clip = medium.source
+        clip = self._rendered(medium.source)
         policy = medium.audio or ("auto" if medium.kind != "video" else audio_policy)
         if isinstance(clip, Clip):
             clip = under_policy(clip, policy)
@@ -226,9 +227,16 @@ class EarsightProcessor(ProcessorMixin):
             own = "ignore" if medium.sound is not None else policy
             clip = load_clip(clip, self.sampling(num_frames), audio=own, **span)  # type: ignore[arg-type]
             clip = self.closer(clip, medium.source)
-            if medium.sound is not None and policy != "ignore":
-                clip = with_sound_of(clip, load_clip(medium.sound, self.sampling(), audio=policy))  # type: ignore[arg-type]
+        if medium.sound is not None and policy != "ignore":
+            sound = self._rendered(medium.sound)
+            if not isinstance(sound, Clip):
+                sound = load_clip(sound, self.sampling(), audio=policy)  # type: ignore[arg-type]
+            clip = with_sound_of(clip, under_policy(sound, policy))
         return within_senses(clip, medium.senses)
+
+    def _rendered(self, source: Any) -> Any:
+        """A medium that is made on the spot as its clip; anything else as it is."""
+        return source.render(self.sampling()) if isinstance(source, Renders) else source
 
     def closer(self, clip: Clip, source: Any) -> Clip:
         """A still picture again, large enough for its parts, where the system looks at these."""

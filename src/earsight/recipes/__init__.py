@@ -1,6 +1,6 @@
 """One declarative file for each training. `RECIPE` is the published one, `VARIANTS` others of it, by name.
 
-"salmonn", "salmonn/tiny"; "starter/salmonn" is the starter scale, "salmonn/starter". "starter" itself is a script.
+"salmonn", "salmonn/tiny"; "starter/salmonn" is the starter scale, "salmonn/starter"; "starter" is the default starter.
 """
 
 import importlib
@@ -16,7 +16,7 @@ from earsight.training.stages import Recipe, changed
 
 def names() -> list[str]:
     """The recipes there are: the folder's listing."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "starter")
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
 def variants(name: str) -> list[str]:
@@ -33,7 +33,7 @@ def get(name: str, settings: Sequence[str] | Mapping[str, Any] = ()) -> Recipe:
     plain = name.strip().lower().replace("-", "_")
     plain = plain.replace("starter_", "starter/", 1) if plain.startswith("starter_") else plain
     recipe, _, variant = plain.partition("/")
-    if recipe == "starter" and variant:
+    if recipe == "starter" and variant in names():
         recipe, variant = variant, "starter"
     if recipe not in names():
         near = "".join(f"; did you mean {one}?" for one in get_close_matches(recipe, names(), 1))

@@ -1,8 +1,8 @@
 """The starter: a small trained system that runs on a laptop.
 
-frames   -> EfficientNet-Lite2 ---------+
-waveform -> Whisper base, last layer ---+-- time-synchronised Q-Former -> <|media|> slot -> SmolLM2-135M + LoRA
-waveform -> Whisper base, layers 3, 5 --+
+frames   -> EfficientNet-Lite2 ---------+-- time-synchronised Q-Former, 6 tokens a second ---+
+waveform -> Whisper base, layers 3, 5 --+                                                    +-> <|media|> slot
+waveform -> Whisper base, last layer ------ convolutions, 10 tokens a second ----------------+   -> SmolLM2 + LoRA
 """
 
 from earsight.connectors.synchronised_qformer import SynchronisedQFormerConfig
@@ -13,15 +13,24 @@ from earsight.systems import SMOLLM2_135M, TINY_LLAMA, System
 SYSTEM = System(
     encoders={
         "vision": EfficientNetLiteConfig(),
-        "audio": WhisperStreamsConfig(backbone=BASE, chunk_seconds=10.0, sound_layers=(3, 5), pool=5),
+        "audio": WhisperStreamsConfig(
+            backbone=BASE, chunk_seconds=10.0, sound_layers=(3, 5), pool=5, stack=True, pad_seconds=1.0
+        ),
     },
-    connector=SynchronisedQFormerConfig(dropout=0.3),  # the corpus is small
+    connector=SynchronisedQFormerConfig(
+        streams=("vision", "sound"),
+        said="speech",
+        window_seconds=1.0,
+        n_queries=6,
+        n_moments=60,
+        dropout=0.2,  # the corpus is small
+    ),
     language_model=SMOLLM2_135M,
     lora={
         "r": 16,
         "lora_alpha": 32,
         "lora_dropout": 0.05,
-        "target_modules": ("q_proj", "k_proj", "v_proj", "o_proj"),
+        "target_modules": ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
     },
     max_seconds=60.0,
     float32_encoders=True,
@@ -36,9 +45,18 @@ VARIANTS = {
                 "backbone": {"d_model": 16, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 64},
                 "chunk_seconds": 2.0,
                 "sound_layers": (1, 2),
+                "pad_seconds": None,
             },
         },
-        "connector": {"n_queries": 3, "hidden": 24, "n_layers": 1, "n_heads": 2},
+        "connector": {
+            "n_queries": 4,
+            "hidden": 24,
+            "n_layers": 1,
+            "n_heads": 2,
+            "said_hidden": 16,
+            "said_blocks": 1,
+            "n_moments": 20,
+        },
         "language_model": TINY_LLAMA,
         "max_frames": 8,
         "max_seconds": 20.0,

@@ -76,12 +76,13 @@ def data_root(recipe: Recipe) -> Path:
     if recipe.data.root == MADE_UP:
         from earsight.data.made_up import write_made_up
 
-        return write_made_up(cache_root() / MADE_UP)
+        return write_made_up(cache_root() / f"{MADE_UP}-2")
     if recipe.data.root == STARTER:
-        from earsight.data.starter_corpus import build as build_corpus
-        from earsight.data.starter_records import write_starter_records
+        from earsight.data.starter.corpus import build as build_corpus
+        from earsight.data.starter.records import write_starter_records
 
         packages = os.environ.get("EARSIGHT_CORPUS_FROM")
         corpus = build_corpus(source_dir=Path(packages) if packages else None)
-        return write_starter_records(cache_root() / STARTER, corpus)
+        source = Path(packages) if packages else None
+        return write_starter_records(cache_root() / STARTER, corpus, cache_root(), source)
     return Path(recipe.data.root)

@@ -27,6 +27,7 @@ class Prepared:
     modality: str = "text"  # what the sample brings: "sound", "picture", "sound and picture", "text"
     # {stream: (values (time, ..., dim), mask (time,))} of each medium, where they were encoded beforehand
     features: tuple[Mapping[str, tuple[Tensor, Tensor]], ...] = field(default=())
+    words: Mapping[str, Any] = field(default_factory=dict)  # what is seen, heard and said, for the objective "words"
 
 
 def pieces(processor: EarsightProcessor, messages: Sequence[Mapping[str, Any]]) -> list[tuple[str, bool]]:

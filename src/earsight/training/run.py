@@ -3,6 +3,7 @@
 OUT/recipe.json            what was run, whole
 OUT/STAGE/checkpoint-N/    Trainer's state and the trained weights
 OUT/STAGE/trained/         trained.safetensors: what the stage trains, after it
+OUT/STAGE/cost.json        seconds of encoding and training, peak memory, device
 OUT/STAGE/ledger.json      every sample that was skipped or cut, by source and reason
 OUT/model/                 the whole model after the last stage: `earsight ask --model OUT/model`
 """
@@ -20,12 +21,15 @@ import torch
 from accelerate import PartialState
 from transformers import PrinterCallback, TrainerCallback, TrainingArguments, set_seed
 
-from earsight.checkpoints.parts import cache_root
+from earsight.checkpoints.parts import cache_root, parts_folder
 from earsight.data.ledger import Ledger
 from earsight.errors import EarsightError
 from earsight.training import freezing
+from earsight.training.alignment import Words
 from earsight.training.checkpoints import SavesTrained, last_checkpoint, load_trained_parts, save_trained_parts
+from earsight.training.class_prototypes import is_prototype, put_prototypes
 from earsight.training.conversations import collate
+from earsight.training.cost import counted
 from earsight.training.feature_store import FeatureStore, worth_it
 from earsight.training.pairing import Books
 from earsight.training.progress import Progress
@@ -90,21 +94,33 @@ def _run_stage(
         file = folder / "written.jsonl"
         with PartialState().main_process_first():
             books = written(books, stage.writes, model, processor, Path(recipe.data.root), recipe.seed, file)
-    store = _store(recipe, stage, model, processor, books)
+    with counted(folder, "encoding"):
+        store = _store(recipe, stage, model, processor, books)
     samples = Samples(books, stage, recipe.data, processor, recipe.seed, store)
+    words = _words(stage, model, processor, books)
     trainer = StageTrainer(
         stage,
+        words,
         model=model,
         args=arguments,
         train_dataset=samples,
-        data_collator=Collator(partial(collate, processor), ledger),
+        data_collator=Collator(partial(collate, processor), ledger, words is not None),
         callbacks=[SavesTrained(ledger, folder), Progress(folder.name), *callbacks],
     )
     trainer.remove_callback(PrinterCallback)  # prints what `Progress` says better
-    trainer.train(resume_from_checkpoint=last_checkpoint(folder) if resume else None)
+    with counted(folder, "training"):
+        trainer.train(resume_from_checkpoint=last_checkpoint(folder) if resume else None)
     ledger.write(folder / "ledger.json")
     ledger.least_samples = 1  # a short stage is judged at its end
     ledger.check()
+
+
+def _words(stage: Stage, model: Any, processor: Any, books: Books) -> Words | None:
+    """What the objective "words" is to reach, of all the stage's records."""
+    if stage.objective != "words":
+        return None
+    told = [record.extra.get("words", {}) for records in books.records.values() for record in records]
+    return Words(model, processor.tokenizer, told)
 
 
 def _store(recipe: Recipe, stage: Stage, model: Any, processor: Any, books: Books) -> FeatureStore | None:
@@ -117,8 +133,11 @@ def _store(recipe: Recipe, stage: Stage, model: Any, processor: Any, books: Book
     if wanted == "auto" and not worth_it(processor.description, len(samples), n_records, _bytes(model)):
         return None
     with PartialState().main_process_first():
-        store = FeatureStore(cache_root() / "features", model, processor)
-        store.fill(samples.media(), model, report)  # nothing is left to do for the others
+        store = FeatureStore(cache_root() / "features", model, processor, recipe.data.half_features)
+        media = samples.media()
+        store.fill((one for one in media if not is_prototype(one)), model, report)  # no other process has to
+        if samples.renderer is not None:
+            put_prototypes(store, media, model, samples.renderer, parts_folder(), recipe.seed, report)
     return store
 
 

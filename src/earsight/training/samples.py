@@ -12,6 +12,8 @@ from torch.utils.data import Dataset
 
 from earsight.data.mixture import Mixture
 from earsight.data.prompts import prompt_for
+from earsight.data.starter.records import renderer_of
+from earsight.data.starter.rendering import SCHEME, Renderer
 from earsight.errors import EarsightError
 from earsight.model.conversation import Medium, normalise, place_modality_tokens
 from earsight.model.processor import EarsightProcessor
@@ -35,6 +37,7 @@ class Samples(Dataset):
     ) -> None:
         self.books, self.stage, self.data, self.processor, self.seed = books, stage, data, processor, seed
         self.store = store
+        self.renderer = renderer_of(Path(data.root))
         sizes = {name: len(records) for name, records in books.records.items()}
         self.mixture = Mixture(sizes, books.weights, seed)
 
@@ -60,7 +63,8 @@ class Samples(Dataset):
             )
         except EarsightError as error:
             return position, None, drawn.source, reason_of(error)
-        return position, replace(sample, source=drawn.source), drawn.source, "answer cut" if cut else ""
+        words = drawn.record.extra.get("words", {})
+        return position, replace(sample, source=drawn.source, words=words), drawn.source, "answer cut" if cut else ""
 
     def media(self, n_positions: int | None = None) -> list[Medium]:
         """The media of the first positions, each once; nothing is decoded."""
@@ -90,7 +94,7 @@ class Samples(Dataset):
             if isinstance(content, str):
                 messages.append(dict(message))
                 continue
-            parts = [located(part, Path(self.data.root)) for part in content]
+            parts = [located(part, Path(self.data.root), self.renderer) for part in content]
             has_text = any(part.get("type") == "text" for part in parts)
             first = not any(before["role"] == "user" for before in messages)  # a system's word may come before
             if message["role"] == "user" and first and not has_text:
@@ -100,12 +104,14 @@ class Samples(Dataset):
         return messages
 
 
-def located(part: dict[str, Any], root: Path) -> dict[str, Any]:
-    """A message part with its paths below the data root."""
+def located(part: dict[str, Any], root: Path, renderer: Renderer | None = None) -> dict[str, Any]:
+    """A message part with its paths below the data root, and what is rendered as a medium."""
     placed = dict(part)
     for key in ("path", "sound"):
         given = part.get(key)
-        if isinstance(given, str) and "://" not in given:
+        if isinstance(given, str) and given.startswith(SCHEME) and renderer is not None:
+            placed[key] = renderer.source(given)
+        elif isinstance(given, str) and "://" not in given:
             placed[key] = str(root / given)
     return placed
 

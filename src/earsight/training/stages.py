@@ -50,6 +50,9 @@ class Stage:
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.05
     max_grad_norm: float = 0.0  # 0: gradients are not clipped
+    # "answers": the answer's next tokens; "words": the connector alone is to reach the language model's words for what
+    # is seen, heard and said (`earsight.training.alignment`)
+    objective: Literal["answers", "words"] = "answers"
     losses: Mapping[str, float] = field(default_factory=dict)  # auxiliary losses and their weights
     pairing: Pairing = "recorded"
     writes: Writing | None = None
@@ -64,6 +67,7 @@ class Data:
     root: str = "."
     max_skip_rate: float = 0.05  # above it, after the first hundred samples, the run stops
     cache_features: Literal["auto", "always", "never"] = "auto"
+    half_features: bool = False  # stored features in half precision, encoded in batches
 
 
 @dataclass(frozen=True)

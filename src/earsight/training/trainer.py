@@ -16,6 +16,7 @@ from transformers import Trainer
 
 from earsight.data.ledger import Ledger
 from earsight.model.prompt_ids import IGNORED
+from earsight.training.alignment import Words
 from earsight.training.checkpoints import load_trained_parts, save_trained_parts
 from earsight.training.freezing import part_of
 from earsight.training.schedules import scale
@@ -27,8 +28,8 @@ ABOUT = ("sources", "modalities")  # of each sample: what the losses are told ap
 class StageTrainer(Trainer):
     """One stage of a training."""
 
-    def __init__(self, stage: Stage, **arguments: Any) -> None:
-        self.stage = stage
+    def __init__(self, stage: Stage, words: Words | None = None, **arguments: Any) -> None:
+        self.stage, self.words = stage, words
         self.parts: dict[str, list[float]] = defaultdict(list)  # losses by name since the last log
         super().__init__(**arguments)
 
@@ -73,6 +74,12 @@ class StageTrainer(Trainer):
         num_items_in_batch: Any = None,
     ) -> Any:
         about = {name: inputs.pop(name, ()) for name in ABOUT}
+        told = inputs.pop("words", ())
+        if self.words is not None and told:
+            loss, parts = self.words.loss(inputs, told)
+            for name, value in parts.items():
+                self.parts[name].append(value)
+            return loss / self.args.gradient_accumulation_steps
         alone = self.accelerator.num_processes == 1 and len(inputs["input_ids"])
         loss = torch.zeros((), device=self.args.device) if alone else self._nothing(model)
         made: Any = None
@@ -127,8 +134,10 @@ def _trained(model: Any) -> Iterator[tuple[str, nn.Parameter]]:
 class Collator:
     """Prepared samples to a batch; what could not be used goes to the ledger and leaves a gap."""
 
-    def __init__(self, collate: Callable[[list[Any]], dict[str, Any]], ledger: Ledger) -> None:
-        self.collate, self.ledger = collate, ledger
+    def __init__(
+        self, collate: Callable[[list[Any]], dict[str, Any]], ledger: Ledger, with_words: bool = False
+    ) -> None:
+        self.collate, self.ledger, self.with_words = collate, ledger, with_words
 
     def __call__(self, drawn: list[tuple[int, Any, str, str]]) -> dict[str, Any]:
         kept = []
@@ -141,4 +150,8 @@ class Collator:
                 self.ledger.note(source, reason, "truncated")
             kept.append(sample)
         batch = self.collate(kept)
-        return batch | {"sources": [one.source for one in kept], "modalities": [one.modality for one in kept]}
+        return (
+            batch
+            | {"sources": [one.source for one in kept], "modalities": [one.modality for one in kept]}
+            | ({"words": [one.words for one in kept]} if self.with_words else {})
+        )

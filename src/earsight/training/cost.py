@@ -1,0 +1,38 @@
+"""What a stage cost: seconds of encoding and of training, memory, and on what; told beside its weights."""
+
+import json
+import platform
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+COST = "cost.json"
+KIB = 1024
+
+
+@contextmanager
+def counted(folder: Path, what: str) -> Iterator[None]:
+    """Add a block's seconds to FOLDER/cost.json, over interruptions as well, and note the memory it peaked at."""
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        folder.mkdir(parents=True, exist_ok=True)
+        cost = read(folder)
+        cost[f"{what}_seconds"] = round(cost.get(f"{what}_seconds", 0) + time.monotonic() - began)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (KIB if platform.system() == "Linux" else 1)
+        cost["peak_memory_gib"] = round(max(cost.get("peak_memory_gib", 0.0), peak / KIB**3), 2)
+        cost["device"] = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+        cost["threads"] = torch.get_num_threads()
+        (folder / COST).write_text(json.dumps(cost, indent=1), encoding="utf-8")
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """What was counted in a stage's folder so far."""
+    file = folder / COST
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}

@@ -1,0 +1,109 @@
+"""Composed clips: what is asked is true of the pixels and the samples themselves."""
+
+import numpy as np
+import pytest
+
+from earsight.data.starter.composed import CLEAR_SECONDS, TASKS
+from earsight.data.starter.rendering import Renderer, address
+from earsight.media.sampling import Sampling
+
+EVERY_HALF_SECOND = Sampling(frames_per_second=2, max_frames=100)
+
+
+def clips(renderer, task, split="train", count=12):
+    composer = renderer.composer(split)
+    for number in range(count):
+        yield (
+            composer.plan(task, number),
+            renderer.clip(address("composed", split, task, number), EVERY_HALF_SECOND),
+        )
+
+
+def changed(frames):
+    """Where an object stands: the pixels that differ from a frame's corner-free mean over time are left to callers."""
+    return np.abs(frames.astype(int) - frames[0].astype(int)).sum((1, 2, 3))
+
+
+def onset(clip):
+    """When a clip's sound is first loud."""
+    return float(np.flatnonzero(np.abs(clip.waveform) > 0.05)[0]) / clip.sample_rate_hz
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_same_address_gives_the_same_clip_and_another_number_another(renderer, task):
+    again = Renderer(renderer.corpus, renderer.voices)
+    (plan, clip), (_, other) = list(clips(renderer, task, count=2))
+    same = again.clip(address("composed", "train", task, 0), EVERY_HALF_SECOND)
+    assert np.array_equal(same.frames, clip.frames) and np.array_equal(same.waveform, clip.waveform)
+    assert other.frames.shape != clip.frames.shape or not np.array_equal(other.frames, clip.frames)
+    assert clip.duration_seconds == plan.duration_seconds and len(clip.frames) == 2 * plan.duration_seconds
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+@pytest.mark.parametrize("task", TASKS)
+def test_a_clip_is_made_of_one_sides_items_only(renderer, task, split):
+    for plan, _ in clips(renderer, task, split, count=4):
+        items = [actor.item for actor in plan.actors] + [cue.item for cue in plan.cues if cue.item]
+        assert {item.split for item in items} <= {split}
+
+
+def test_the_sound_begins_when_the_answer_says(renderer):
+    seconds = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
+    for plan, clip in clips(renderer, "when"):
+        said = seconds[plan.answer.split()[1]]
+        assert said <= onset(clip) < said + 0.3
+
+
+def test_the_object_is_on_the_side_that_the_answer_says(renderer):
+    for plan, _ in clips(renderer, "which_side"):
+        (actor,) = plan.actors
+        places = [actor.place(moment, plan.duration_seconds)[0] for moment in (0, plan.duration_seconds)]
+        assert all(place < 0.4 for place in places) if "left" in plan.answer else all(place > 0.6 for place in places)
+
+
+def test_the_object_moves_the_way_the_answer_says(renderer):
+    for plan, _ in clips(renderer, "direction"):
+        (actor,) = plan.actors
+        assert (actor.end[0] > actor.begin[0]) == ("right" in plan.answer)
+
+
+def test_what_comes_first_and_together_is_seen_and_heard_so(renderer):
+    for plan, clip in [*clips(renderer, "which_first"), *clips(renderer, "coincide")]:
+        moved = np.flatnonzero(changed(clip.frames) > 0)
+        appears, sounds = clip.frame_times[moved[0]] if len(moved) else 0.0, onset(clip)
+        if plan.task == "coincide":
+            assert (abs(appears - sounds) < 0.8) == plan.answer.startswith("Yes")
+        else:
+            assert (appears < sounds) == ("object" in plan.answer) and abs(appears - sounds) > CLEAR_SECONDS - 0.8
+
+
+def test_as_many_objects_are_there_as_the_answer_says_apart_from_each_other(renderer):
+    numbers = {"One.": 1, "Two.": 2, "Three.": 3, "Four.": 4}
+    for plan, _ in clips(renderer, "how_many"):
+        assert len(plan.actors) == numbers[plan.answer]
+        assert len({(round(actor.begin[0]), round(actor.begin[1])) for actor in plan.actors}) == len(plan.actors)
+
+
+def test_matching_is_balanced_and_true(renderer):
+    plans = [renderer.composer("train").plan("matching", number) for number in range(200)]
+    yes = [plan for plan in plans if plan.answer.startswith("Yes")]
+    assert 70 <= len(yes) <= 130
+    for plan in plans:
+        assert (plan.actors[0].item.key == plan.cues[0].item.key) == (plan in yes)
+
+
+def test_one_sense_alone_cannot_tell_what_matches(renderer):
+    """Every picture and every sound is met with both answers about as often: neither gives the answer away."""
+    plans = [renderer.composer("train").plan("matching", number) for number in range(600)]
+    for item_of in (lambda plan: plan.actors[0].item.key, lambda plan: plan.cues[0].item.key):
+        by_key = {}
+        for plan in plans:
+            by_key.setdefault(item_of(plan), []).append(plan.answer.startswith("Yes"))
+        right = sum(max(sum(answers), len(answers) - sum(answers)) for answers in by_key.values())
+        assert right / len(plans) < 0.66
+
+
+def test_a_spoken_question_is_in_the_sound_and_not_in_the_text(renderer):
+    for plan, _ in clips(renderer, "spoken_question"):
+        said = [cue for cue in plan.cues if cue.voice]
+        assert len(said) == 1 and said[0].text and said[0].text not in plan.question

@@ -1,0 +1,103 @@
+"""The starter's own training: the objective "words", and its records rendered on the fly, at the tiny variant."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
+
+from made_corpus import Tones, write_corpus  # noqa: E402
+
+from earsight import recipes  # noqa: E402
+from earsight.checkpoints.build import build_tiny  # noqa: E402
+from earsight.data.starter import records as starter_records  # noqa: E402
+from earsight.data.starter.rendering import Renderer  # noqa: E402
+from earsight.training import samples  # noqa: E402
+from earsight.training.alignment import Words, ctc  # noqa: E402
+from earsight.training.building import build  # noqa: E402
+from earsight.training.run import run  # noqa: E402
+from earsight.training.stages import Source  # noqa: E402
+
+FILES = ("pictures", "sounds", "films", "negatives", "speech", "composed")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    renderer = Renderer(write_corpus(tmp_path_factory.mktemp("corpus")), Tones())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(starter_records, "sentences", lambda *places: ["an owl sleeps", "a drum is heard"])
+        patch.setattr(starter_records, "COMPOSED", dict.fromkeys(starter_records.COMPOSED, 2))
+        patch.setattr(samples, "renderer_of", lambda root: renderer)
+        folder = tmp_path_factory.mktemp("records")
+        yield starter_records.write_starter_records(folder, renderer.corpus, folder)
+
+
+def tiny(root, steps):
+    recipe = recipes.get("starter/tiny")
+    sources = {name: Source(f"{name}.jsonl") for name in FILES}
+    stages = {
+        "words": replace(
+            recipe.stages["words"],
+            steps=steps,
+            batch_size=6,
+            sources={name: sources[name] for name in ("pictures", "sounds", "films", "speech")},
+        ),
+        "instruct": replace(recipe.stages["instruct"], steps=3, batch_size=6, sources=sources),
+    }
+    return replace(recipe, stages=stages, data=replace(recipe.data, root=str(root), cache_features="never"))
+
+
+def test_both_stages_run_on_every_kind_of_rendered_record(root, tmp_path):
+    model, processor = run(tiny(root, steps=3), tmp_path / "run", build)
+    assert (tmp_path / "run" / "model" / "model.safetensors").is_file()
+    assert (tmp_path / "run" / "instruct" / "ledger.json").is_file()
+
+
+def test_the_first_stage_brings_soft_tokens_nearer_to_the_words(root, tmp_path):
+    import json
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    run(tiny(root, steps=40), tmp_path / "run", build)
+    torch.set_num_threads(before)
+    last = sorted((tmp_path / "run" / "words").glob("checkpoint-*"), key=lambda one: int(one.name.split("-")[1]))[-1]
+    losses = [one["loss"] for one in json.loads((last / "trainer_state.json").read_text())["log_history"]]
+    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+
+
+def told():
+    return [{"seen": ["a bird", "owl"]}, {"heard": ["a bird", "crow"]}, {"said": "an owl"}]
+
+
+def test_what_is_not_known_of_a_medium_is_not_trained(root):
+    model, processor = build_tiny("starter")
+    words = Words(model, processor.tokenizer, told())
+    n_tokens = model.connector.config.tokens_per_window
+    values = torch.randn(1, n_tokens, model.connector.llm_dim, requires_grad=True)
+
+    class Made:
+        mask = torch.ones(1, n_tokens, dtype=torch.bool)
+
+    Made.values = values
+    model.soft_tokens = lambda inputs: Made
+    loss, parts = words.loss({"media_milliseconds": torch.tensor([1000])}, [{"seen": ["a bird", "owl"]}])
+    loss.backward()
+    half = model.connector.config.n_queries // 2
+    assert set(parts) == {"loss/seen name"} | {"loss/seen kind"}
+    assert not values.grad[:, half:].any()
+
+
+def test_ctc_is_least_where_the_tokens_say_it():
+    logits = torch.full((1, 6, 4), -5.0)
+    for time, one in enumerate((0, 2, 2, 0, 3, 0)):
+        logits[0, time, one] = 5.0
+    lengths = torch.tensor([6])
+    right, wrong = (float(ctc(logits, lengths, [target])) for target in ([2, 3], [3, 2]))
+    assert right < 0.1 < wrong
+
+
+def test_a_sentence_too_long_for_its_sound_costs_nothing():
+    assert float(ctc(torch.zeros(1, 2, 5), torch.tensor([2]), [[1, 2, 3, 4]])) == 0.0
