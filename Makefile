@@ -45,4 +45,4 @@ bench: $(BENCH_STAMP)  ## run every script in benchmarks/ and print its table
 
 train: $(STAMP)  ## train the starter from its pretrained parts
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable ".[corpus]"
-	$(BIN)/python -m earsight.recipes.starter
+	$(BIN)/earsight train starter

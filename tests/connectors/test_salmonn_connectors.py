@@ -195,6 +195,7 @@ def test_sixty_steps_make_180_tokens():
         {"causal": "none"},
         {"levels": (Level(2.0, 3),)},
         {"levels": (Level(1.0, 1), Level(3.0, 3))},
+        {"synchronised": False},
     ],
     ids=str,
 )
@@ -202,6 +203,20 @@ def test_levels_give_as_many_tokens_as_counted_and_the_same_beside_other_media(s
     connector = built(replace(MULTI, **settings))
     features = multi_features([0, 1, 4, 5, 9, 0, 3], [0, 0, 17, 3, 36, 33, 4], [0, 0, 16, 5, 0, 33, 4])
     assert_counted_and_as_alone(connector, features)
+
+
+def test_without_synchronisation_sound_changes_no_token_of_the_picture():
+    apart, together = (built(replace(MULTI, synchronised=on)) for on in (False, True))
+    seen, quiet, loud = (multi_features([8], n, n) for n in ([0], [16], [16]))
+    loud["speech"].values.mul_(-3)
+    with torch.no_grad():
+        made = {name: run(apart, one).values for name, one in (("seen", seen), ("quiet", quiet), ("loud", loud))}
+        changed = run(together, loud).values - run(together, quiet).values
+    n_seen = made["seen"].shape[1]
+    assert 0 < n_seen < made["quiet"].shape[1] and changed.abs().max() > 1e-3
+    torch.testing.assert_close(made["quiet"][:, :n_seen], made["seen"])
+    torch.testing.assert_close(made["loud"][:, :n_seen], made["seen"])
+    assert (made["loud"] - made["quiet"])[:, n_seen:].abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("direction", ["past", "future"])

@@ -61,3 +61,41 @@ def test_whispers_positions_are_cut_to_a_chunk():
     config = WhisperStreamsConfig({**TINY, "d_model": 4}, chunk_seconds=1.0)
     kept = published_state({"embed_positions.weight": torch.zeros(1500, 4)}, config)
     assert kept["encoder.embed_positions.weight"].shape == (50, 4)
+
+
+def whisper(**settings):
+    torch.manual_seed(0)
+    config = WhisperStreamsConfig(backbone=TINY, chunk_seconds=2.0, sound_layers=(1, 2), **settings)
+    return config, config.build().eval()
+
+
+def test_whisper_layer_by_layer_is_transformers_encoder():
+    config, encoder = whisper()
+    prepared = config.prepare([np.random.default_rng(0).normal(0, 0.1, 32000).astype(np.float32)])
+    with torch.no_grad():
+        ours = encoder(**prepared)
+        theirs = encoder.encoder(prepared["values"], output_hidden_states=True)
+    assert torch.equal(ours["speech"].values, theirs.last_hidden_state)
+    assert torch.equal(ours["sound"].values, torch.cat([theirs.hidden_states[1], theirs.hidden_states[2]], dim=-1))
+
+
+def test_a_sound_padded_to_its_own_length_has_the_features_it_has_alone():
+    config, encoder = whisper(pool=5, stack=True, pad_seconds=0.5)
+    rng = np.random.default_rng(0)
+    sounds = [rng.normal(0, 0.1, length).astype(np.float32) for length in (3000, 8000, 20000, 32000)]
+    with torch.no_grad():
+        together = encoder(**config.prepare(sounds))
+        for row, sound in enumerate(sounds):
+            alone = encoder(**config.prepare([sound]))
+            for stream, given in alone.items():
+                steps = given.values.shape[1]
+                assert int(together[stream].mask[row].sum()) == steps == config.n_steps(len(sound))
+                assert torch.allclose(together[stream].values[row, :steps], given.values[0], atol=1e-5), stream
+
+
+def test_frames_of_speech_side_by_side_are_five_times_as_wide():
+    config, encoder = whisper(pool=5, stack=True, pad_seconds=0.5)
+    with torch.no_grad():
+        made = encoder(**config.prepare([np.zeros(16000, dtype=np.float32)]))
+    assert made["speech"].values.shape == (1, 10, 5 * 16) and config.dims["speech"] == 80
+    assert made["sound"].values.shape == (1, 10, 2 * 16)

@@ -14,7 +14,12 @@ from earsight.model.assistant import Assistant
 from earsight.model.media_inputs import lay_out, soft_tokens_of
 from earsight.types import Features
 
-BY_TIME = [name for name in BUILT if systems.get(name).sound_pieces in ("clock", "bare")]
+BY_TIME = [
+    name
+    for name in BUILT
+    if systems.get(name).sound_pieces in ("clock", "bare") and not getattr(systems.get(name).connector, "said", "")
+]
+SAYS = [name for name in BUILT if getattr(systems.get(name).connector, "said", "")]
 SALMONN_AS_RELEASED = {
     "encoders": {"speech": {"keep_padding": True}},
     "connector": {"last_window": "drop", "mask_padding": False},
@@ -68,6 +73,24 @@ def test_a_moment_of_each_stream_reaches_exactly_the_tokens_of_its_window(encode
         assert given.mask[0, first:last].any()
         told = connect(painted(features, stream, 0, (slice(first, last),)))
         assert changed(plain, told) == list(range(n_queries, 2 * n_queries)), stream
+
+
+@pytest.mark.parametrize("name", SAYS)
+def test_what_is_said_has_tokens_of_its_own_after_the_queries_of_each_window(encoded, name):
+    features, connect = encoded(name, make_clip(7.0))
+    connector = systems.get(name).connector
+    plain, size, reach = connect(features), connector.tokens_per_window, connector.said_kernel // 2
+    for stream in connector.streams:
+        given = features[stream]
+        first, last = (round(edge * connector.window_seconds * given.rate_hz) for edge in (1, 2))
+        told = connect(painted(features, stream, 0, (slice(first, last),)))
+        assert changed(plain, told) == list(range(size, size + connector.n_queries)), stream
+    step = connector.positions + connector.positions // 2  # in the middle of the second window
+    told = connect(painted(features, connector.said, 0, (step,)))
+    met = [place % size - connector.n_queries + place // size * connector.positions for place in changed(plain, told)]
+    farthest = connector.said_blocks * reach
+    assert met and min(met) >= step - farthest and max(met) <= step + farthest and step in met
+    assert all(place % size >= connector.n_queries for place in changed(plain, told))
 
 
 @pytest.mark.parametrize("name", ["av_llm/tiny", "av_llm/starter"])

@@ -18,6 +18,7 @@ from earsight.data.starter.rendering import Renderer  # noqa: E402
 from earsight.training import samples  # noqa: E402
 from earsight.training.alignment import Words, ctc  # noqa: E402
 from earsight.training.building import build  # noqa: E402
+from earsight.training.pairing import Books  # noqa: E402
 from earsight.training.run import run  # noqa: E402
 from earsight.training.stages import Source  # noqa: E402
 
@@ -101,3 +102,24 @@ def test_ctc_is_least_where_the_tokens_say_it():
 
 def test_a_sentence_too_long_for_its_sound_costs_nothing():
     assert float(ctc(torch.zeros(1, 2, 5), torch.tensor([2]), [[1, 2, 3, 4]])) == 0.0
+
+
+def test_grouping_by_length_shows_every_sample_once_and_pads_less(root):
+    recipe = tiny(root, steps=3)
+    stage = replace(recipe.stages["instruct"], steps=20, batch_size=4, group_by_length=True)
+    _, processor = build_tiny("starter")
+    books = Books.open(stage, root)
+    grouped, plain = (
+        samples.Samples(books, replace(stage, group_by_length=wanted), recipe.data, processor, seed=3)
+        for wanted in (True, False)
+    )
+    order = [place for window in range(3) for place in grouped._order_of(window)]
+    assert sorted(order) == list(range(80)) and order != list(range(80))
+    again = samples.Samples(books, stage, recipe.data, processor, seed=3)
+    assert again._order_of(1) == grouped._order_of(1)
+
+    def padding(order):
+        lengths = [[plain._length(place) for place in order[at : at + 4]] for at in range(0, 80, 4)]
+        return sum(4 * max(batch) - sum(batch) for batch in lengths)
+
+    assert padding(order) < 0.5 * padding(range(80))

@@ -5,12 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from earsight.errors import EarsightError
+
 if TYPE_CHECKING:
     from earsight.training.stages import Recipe
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE[/VARIANT]", help="For example salmonn or starter/salmonn.")],
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE[/VARIANT]", help='For example salmonn, starter/salmonn; or "ablation".')
+    ],
     settings: Annotated[
         list[str] | None,
         typer.Argument(metavar="[NAME=VALUE]...", help="Such as stages.instruct.learning_rate=2e-5 data.root=/data."),
@@ -18,8 +22,25 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/RECIPE without it.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done; no weight is read.")] = False,
+    only: Annotated[
+        list[str] | None, typer.Option(help="ablation: only this group; may be repeated.", metavar="GROUP")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(help="ablation: how many seeds; 3 without it.", metavar="N")] = None,
+    steps: Annotated[int | None, typer.Option(help="ablation: steps of a training.", metavar="N")] = None,
+    scale: Annotated[str | None, typer.Option(help="ablation: starter, or tiny to see that it runs.")] = None,
+    report: Annotated[bool, typer.Option("--report", help="ablation: only write the report of what is there.")] = False,
 ) -> None:
-    """Train a system, stage after stage. Settings are checked before any weight is read."""
+    """Train a system, stage after stage; or all variants of it that the papers compare, as "ablation"."""
+    if recipe == "ablation":
+        from earsight.apps.ablation import ablation
+
+        if settings or resume or dry_run:
+            raise EarsightError("an ablation takes no settings and always resumes; leave them, --resume, --dry-run out")
+        ablation(only or [], 3 if seeds is None else seeds, steps, scale or "starter", out, report)
+        return
+    if only or report or seeds is not None or steps is not None or scale is not None:
+        hint = "settings such as seed=2 stages.instruct.steps=100"
+        raise EarsightError(f"--only, --seeds, --steps, --scale and --report are of ablation; a recipe takes {hint}")
     from dataclasses import replace
 
     from earsight import recipes

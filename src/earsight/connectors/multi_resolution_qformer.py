@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from earsight.connectors.causal_qformer import Causal, CausalQFormer, causal_qformer_name
-from earsight.connectors.packing import lengths
+from earsight.connectors.packing import lengths, pack
 from earsight.connectors.windows import n_windows, split_windows, zeroed
 from earsight.errors import EarsightError
 from earsight.types import Extent, Features, SoftTokens
@@ -47,6 +47,8 @@ class MultiResolutionQFormerConfig:
     levels: tuple[Level, ...] = (Level(0.5, 3), Level(5.0, 30))  # fine to coarse
     shared: bool = True  # one Q-Former for all levels, as in the paper; False: each has its own
     causal: Causal = "past"
+    # Ablation (table 4): off, the whole picture is read and then the whole sound, in windows of their own
+    synchronised: bool = True
     audio_dim: int = 768  # width of each stream of sound when it is joined
     picture_dim: int | None = None  # of the picture's; None: its own, as published
     hidden: int = 768
@@ -102,8 +104,16 @@ class MultiResolutionQFormerConfig:
     def n_soft_tokens(self, extent: Extent) -> int:
         """How many soft tokens a medium becomes: none where no stream has anything."""
         here = [name for name in self.streams if extent.steps.get(name, 0)]
-        steps = max((self.n_steps(s, extent.steps[s], extent.rate_hz.get(s, 0.0)) for s in here), default=0)
-        return n_windows(steps, self.steps_per_window[-1]) * self.levels[-1].n_queries
+        counts = {name: self.n_steps(name, extent.steps[name], extent.rate_hz.get(name, 0.0)) for name in here}
+        read = [max((counts.get(name, 0) for name in some), default=0) for some in self.read_together]
+        return sum(n_windows(steps, self.steps_per_window[-1]) for steps in read) * self.levels[-1].n_queries
+
+    @property
+    def read_together(self) -> tuple[tuple[str, ...], ...]:
+        """Streams whose same moments are joined."""
+        if self.synchronised:
+            return (self.streams,)
+        return (PICTURE,), tuple(name for name in self.streams if name != PICTURE)
 
     def with_encoders(self, encoders: Mapping[str, Any]) -> "MultiResolutionQFormerConfig":
         """The same for these encoders: a step has as many positions as the picture encoder has tokens a frame."""
@@ -161,13 +171,23 @@ class MultiResolutionQFormer(nn.Module):
 
         losses["diversity"] is unweighted.
         """
+        given = [{s: features[s] for s in some if s in features} for some in self.config.read_together]
+        parts = [self._windows_read(some, milliseconds) for some in given]
+        losses = {"diversity": torch.stack([loss for _, _, loss in parts]).sum()}
+        if len(parts) == 1:
+            return SoftTokens(*parts[0][:2], losses)
+        values, mask = (torch.cat([part[side] for part in parts], dim=1) for side in (0, 1))
+        return SoftTokens(*pack(values, mask), losses)
+
+    def _windows_read(self, features: Mapping[str, Features], milliseconds: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Soft tokens of all windows (n_media, n_tokens, llm_dim), which of them there are, their diversity loss."""
         config, n_media, device = self.config, len(milliseconds), milliseconds.device
         steps = self.steps(features, n_media)
         coarse, n_queries = config.steps_per_window[-1], config.levels[-1].n_queries
         counts = [n_windows(one, coarse) for one in steps]
         kept = torch.arange(max(counts, default=0), device=device)[None] < torch.tensor(counts, device=device)[:, None]
         values = self.norm.weight.new_zeros(*kept.shape, n_queries, self.project.out_features)
-        losses = {"diversity": values.new_zeros(())}
+        diversity = values.new_zeros(())
         if any(counts):
             joined = split_windows(self.join(features, n_media, max(steps)), coarse)
             valid = torch.arange(max(steps), device=device)[None] < torch.tensor(steps, device=device)[:, None]
@@ -175,9 +195,9 @@ class MultiResolutionQFormer(nn.Module):
             # Whole padding windows of a shorter medium are never computed: a batch then equals its members alone.
             read = self.read(joined[kept], valid[kept])
             values[kept] = self.project(torch.cat(read, dim=-1)).to(values.dtype)
-            losses["diversity"] = self.diversity(read)
+            diversity = self.diversity(read)
         mask = kept[:, :, None].expand(-1, -1, n_queries)
-        return SoftTokens(values.flatten(1, 2), mask.flatten(1, 2), losses)
+        return values.flatten(1, 2), mask.flatten(1, 2), diversity
 
     def join(self, features: Mapping[str, Features], n_media: int, steps: int) -> Tensor:
         """The streams of the same time beside each other (equation 1): -> (n_media, steps, positions, width).

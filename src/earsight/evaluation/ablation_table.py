@@ -305,8 +305,8 @@ WHITE_NOISE = Group(
         *_noise("video-SALMONN", "video-salmonn/full", None),
     ),
     notes=(
-        "The paper: replies of models that only put the senses' tokens side by side stay as they are under white noise; "
-        "Dolphin's do not. It gives no numbers.",
+        "The paper: replies of models that only put the senses' tokens side by side stay as they are under white "
+        "noise; Dolphin's do not. It gives no numbers.",
     ),
 )
 
@@ -347,7 +347,7 @@ def trained_by(group: Group, variant: Variant) -> tuple[Group, Variant]:
 
 def read_after(group: Group, variant: Variant) -> set[str]:
     """STAGE/checkpoint-N of a training that any variant of the table reads."""
-    uses = [one for some in GROUPS for one in some.variants if trained_by(some, one) == (group, variant)]
+    uses = [one for some in GROUPS for one in some.variants if one.weights == f"{group.name}/{variant.name}"]
     return {one.after for one in uses if "/" in one.after}
 
 

@@ -123,6 +123,7 @@ def release(run: Path, folder: Path) -> None:
     told = {
         "recipe": {**recipe, "data": {**recipe["data"], "root": "starter-corpus"}},
         "corpus": json.loads(source.read_text(encoding="utf-8"))["hash"],
+        "tier": recipe["data"].get("tier", "gpl"),
         "parts": parts_folder().name,
         "stages": {name: {"losses": _losses(run / name), "cost": read(run / name)} for name in recipe["stages"]},
     }

@@ -11,7 +11,7 @@ descriptions; one epoch of 160 thousand instructions, 650 thousand pictures and 
 from dataclasses import replace
 from typing import Any
 
-from earsight.training.stages import Data, Recipe, Source, Stage
+from earsight.training.stages import Data, Recipe, Source, Stage, with_sources
 
 PROJECTORS = Stage(
     trains=("connector",),
@@ -63,8 +63,12 @@ VARIANTS = {
     "13b": {"system": "av_llm/13b"},
     "pt1": {"stages": {"instruct": {"pairing": "joint then apart"}}},
     "pt2": {"stages": {"instruct": {"pairing": "apart then joint"}}},
-    "starter": replace(
-        _small("av_llm/starter", ("connector", "lora"), steps=600, batch_size=16), data=Data(root="starter-corpus")
+    "starter": with_sources(
+        replace(
+            _small("av_llm/starter", ("connector", "lora"), steps=600, batch_size=16),
+            data=Data(root="starter-corpus", half_features=True),
+        ),
+        {"composed": Source("composed.jsonl", weight=2.0)},
     ),
     "tiny": TINY,
 }

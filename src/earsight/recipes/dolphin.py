@@ -10,7 +10,7 @@ learning rates are not given: LLaVA's, whose projectors it takes, are.
 from dataclasses import replace
 from typing import Any
 
-from earsight.training.stages import Data, Recipe, Source, Stage
+from earsight.training.stages import Data, Recipe, Source, Stage, with_sources
 
 PRETRAIN = Stage(
     trains=("connector",),
@@ -60,8 +60,12 @@ VARIANTS = {
         "system": "dolphin/7b-lora",
         "stages": {"instruct": {"trains": ("connector", "lora"), "learning_rate": 2e-4}},
     },
-    "starter": replace(
-        _small("dolphin/starter", ("connector", "lora"), steps=600, batch_size=16), data=Data(root="starter-corpus")
+    "starter": with_sources(
+        replace(
+            _small("dolphin/starter", ("connector", "lora"), steps=600, batch_size=16),
+            data=Data(root="starter-corpus", half_features=True),
+        ),
+        {"composed": Source("composed.jsonl", weight=2.0)},
     ),
     "tiny": replace(
         _small("dolphin/tiny", ("connector", "language_model"), steps=4, batch_size=2),

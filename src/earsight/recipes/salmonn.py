@@ -11,7 +11,7 @@ were run. Weights of the sources are not published: in proportion to nothing, al
 from dataclasses import replace
 from typing import Any
 
-from earsight.training.stages import Data, Recipe, Source, Stage, Writing
+from earsight.training.stages import Data, Recipe, Source, Stage, Writing, with_sources
 
 PRETRAIN = {
     "librispeech": Source("librispeech.jsonl"),
@@ -86,9 +86,12 @@ def _small(system: str, sources: dict[str, Source], steps: int, batch_size: int,
 
 VARIANTS = {
     "7b": {"system": "salmonn/7b"},
-    "starter": replace(
-        _small("salmonn/starter", {"sounds": Source("sounds.jsonl")}, steps=600, batch_size=16, rate=5e-4),
-        data=Data(root="starter-corpus"),
+    "starter": with_sources(
+        replace(
+            _small("salmonn/starter", {"sounds": Source("sounds.jsonl")}, steps=600, batch_size=16, rate=5e-4),
+            data=Data(root="starter-corpus", half_features=True),
+        ),
+        {"speech": Source("speech.jsonl", limit=24_000)},
     ),
     "tiny": replace(
         _small("salmonn/tiny", {"sounds": Source("sounds.jsonl")}, steps=4, batch_size=2, rate=1e-3),

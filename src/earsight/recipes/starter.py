@@ -41,13 +41,14 @@ INSTRUCT = Stage(
         "composed": Source("composed.jsonl", weight=5.0),
         "speech": Source("speech.jsonl", weight=5.0, limit=24_000),
     },
-    steps=700,
+    steps=850,
     batch_size=16,
     learning_rate=5e-4,
     rates={"connector": 2e-4},
     warmup_steps=40,
     weight_decay=0.01,
     max_grad_norm=1.0,
+    group_by_length=True,
 )
 RECIPE = Recipe(
     system="starter",

@@ -6,7 +6,7 @@ The paper gives no learning rate, batch size or number of steps, nor does the pu
 
 from dataclasses import replace
 
-from earsight.training.stages import Data, Recipe, Source, Stage
+from earsight.training.stages import Data, Recipe, Source, Stage, with_sources
 
 SOURCES = {
     "librispeech": Source("librispeech.jsonl"),
@@ -54,8 +54,12 @@ def _small(system: str, steps: int, batch_size: int, rate: float) -> Recipe:
 
 VARIANTS = {
     "7b": {"system": "video_salmonn/7b"},
-    "starter": replace(
-        _small("video_salmonn/starter", steps=1000, batch_size=16, rate=5e-4), data=Data(root="starter-corpus")
+    "starter": with_sources(
+        replace(
+            _small("video_salmonn/starter", steps=1000, batch_size=16, rate=5e-4),
+            data=Data(root="starter-corpus", half_features=True),
+        ),
+        {"composed": Source("composed.jsonl"), "speech": Source("speech.jsonl", limit=24_000)},
     ),
     "tiny": replace(
         _small("video_salmonn/tiny", steps=4, batch_size=2, rate=1e-3),

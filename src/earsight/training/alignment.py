@@ -55,7 +55,9 @@ class Words:
         wanted = {*feature_names(self.model.description), *input_names(self.model.description)}
         made = self.model.soft_tokens({name: value for name, value in inputs.items() if name in wanted})
         config = self.model.connector.config
-        windows = made.values.unflatten(1, (-1, config.tokens_per_window))  # (n_media, n_windows, tokens, llm_dim)
+        windows = made.values.float().unflatten(
+            1, (-1, config.tokens_per_window)
+        )  # (n_media, n_windows, tokens, llm_dim)
         valid = made.mask.unflatten(1, (-1, config.tokens_per_window))[..., :1].float()  # (n_media, n_windows, 1)
         half = config.n_queries // 2
         parts: dict[str, Tensor] = {}

@@ -79,10 +79,11 @@ def data_root(recipe: Recipe) -> Path:
         return write_made_up(cache_root() / f"{MADE_UP}-2")
     if recipe.data.root == STARTER:
         from earsight.data.starter.corpus import build as build_corpus
+        from earsight.data.starter.licences import get_tier
         from earsight.data.starter.records import write_starter_records
 
         packages = os.environ.get("EARSIGHT_CORPUS_FROM")
-        corpus = build_corpus(source_dir=Path(packages) if packages else None)
-        source = Path(packages) if packages else None
-        return write_starter_records(cache_root() / STARTER, corpus, cache_root(), source)
+        source, tier = Path(packages) if packages else None, get_tier(recipe.data.tier)
+        corpus = build_corpus(source_dir=source, tier=tier)
+        return write_starter_records(cache_root() / STARTER, corpus, cache_root(), source, tier)
     return Path(recipe.data.root)

@@ -10,10 +10,11 @@ from earsight.errors import EarsightError
 from earsight.model import lora
 
 
-def apply(model: Any, trains: Sequence[str]) -> list[str]:
+def apply(model: Any, trains: Sequence[str], objective: str = "answers") -> list[str]:
     """Freeze everything but what is named; returns the names of what is trained.
 
     "connector", "lora", "language_model" (without LoRA), "encoders", or a pattern such as "connector.adapter.*".
+    What serves the objective "words" alone is trained by it alone.
     Trained parameters are held in float32, whatever the rest is in.
 
     Raises:
@@ -25,6 +26,8 @@ def apply(model: Any, trains: Sequence[str]) -> list[str]:
     chosen: dict[str, nn.Parameter] = {}
     for pattern in trains:
         found = {name: value for name, value in model.named_parameters() if matches(name, pattern)}
+        if objective != "words":
+            found = {name: value for name, value in found.items() if not heads_of_words(name)}
         if not found:
             parts = sorted({name.split(".")[0] for name, _ in model.named_parameters()})
             raise EarsightError(f"trains '{pattern}' matches no parameter; parts are {', '.join(parts)} and lora")
@@ -43,6 +46,11 @@ def matches(name: str, pattern: str) -> bool:
     if pattern in ("connector", "encoders", "language_model"):
         return name.startswith(f"{pattern}.") and not is_lora
     return fnmatch(name, pattern)
+
+
+def heads_of_words(name: str) -> bool:
+    """Whether a parameter serves the objective "words" alone: no answer goes through it."""
+    return ".speech.letters." in name or name.endswith(".speech.blank")
 
 
 def part_of(name: str) -> str:

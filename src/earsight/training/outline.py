@@ -35,7 +35,7 @@ def outline(recipe: Recipe) -> tuple[list[StageOutline], int]:
     model = build_random(recipe.system, recipe.values, with_lora=uses_lora, meta=True)
     made = []
     for name, stage in recipe.stages.items():
-        chosen = set(freezing.apply(model, stage.trains))
+        chosen = set(freezing.apply(model, stage.trains, stage.objective))
         sizes = {key: value.numel() for key, value in model.named_parameters()}
         trained: dict[str, int] = {}
         for key in chosen:

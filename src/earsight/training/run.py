@@ -63,7 +63,7 @@ def run(
         folder = out / name
         if stage.starts_from:
             load_trained_parts(model, Path(stage.starts_from))
-        freezing.apply(model, stage.trains)
+        freezing.apply(model, stage.trains, stage.objective)
         if resume and (folder / "trained").is_dir():
             load_trained_parts(model, folder / "trained")
             continue

@@ -4,7 +4,9 @@ position -> source and record of the mixture (earsight.data.mixture) -> pairing 
 A sample that cannot be used is counted with its reason in the ledger and leaves a gap; none takes its place.
 """
 
+import random
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ from earsight.training.feature_store import FeatureStore, Stored
 from earsight.training.pairing import Books, Paired, pair
 from earsight.training.stages import Data, Stage
 
+GROUPED_BATCHES = 8  # among so many batches samples are grouped by length
+
 
 class Samples(Dataset):
     """Position -> Prepared, or None where the sample cannot be used."""
@@ -38,6 +42,7 @@ class Samples(Dataset):
         self.books, self.stage, self.data, self.processor, self.seed = books, stage, data, processor, seed
         self.store = store
         self.renderer = renderer_of(Path(data.root))
+        self._grouped = lru_cache(maxsize=4)(self._order_of)
         sizes = {name: len(records) for name, records in books.records.items()}
         self.mixture = Mixture(sizes, books.weights, seed)
 
@@ -50,7 +55,8 @@ class Samples(Dataset):
 
     def __getitem__(self, position: int) -> tuple[int, Prepared | None, str, str]:
         """(position, sample or None, source, reason it was skipped or what was cut)."""
-        drawn = self.drawn(position)
+        window, place = divmod(position, GROUPED_BATCHES * self.stage.batch_size)
+        drawn = self.drawn(self._grouped(window)[place] if self.stage.group_by_length else position)
         try:
             messages = self.messages(drawn)
             sample, cut = prepare(
@@ -65,6 +71,26 @@ class Samples(Dataset):
             return position, None, drawn.source, reason_of(error)
         words = drawn.record.extra.get("words", {})
         return position, replace(sample, source=drawn.source, words=words), drawn.source, "answer cut" if cut else ""
+
+    def _order_of(self, window: int) -> list[int]:
+        """The positions of a window in batches of like length, the batches in an order of their own.
+
+        It follows from seed and window alone, so a run can still be resumed at any position.
+        """
+        size = self.stage.batch_size
+        first = window * GROUPED_BATCHES * size
+        places = sorted(range(first, min(first + GROUPED_BATCHES * size, len(self))), key=self._length)
+        batches = [places[at : at + size] for at in range(0, len(places), size)]
+        last = [batches.pop()] if len(batches[-1]) < size else []
+        random.Random(f"{self.seed}/window/{window}").shuffle(batches)
+        return [place for batch in (*batches, *last) for place in batch]
+
+    def _length(self, position: int) -> float:
+        """About how many tokens a sample has: soft tokens where they are known, and four letters of text to one."""
+        messages, media = normalise(self.messages(self.drawn(position)))
+        keys = (self.store.key(medium) for medium in media) if self.store is not None else ()
+        soft = sum(self.store.places.get(key, {}).get("n_soft_tokens", 0) for key in keys)  # type: ignore[union-attr]
+        return soft + sum(len(str(message["content"])) for message in messages) / 4
 
     def media(self, n_positions: int | None = None) -> list[Medium]:
         """The media of the first positions, each once; nothing is decoded."""

@@ -59,6 +59,7 @@ class Stage:
     max_answer_tokens: int | None = None
     longest_clip_seconds: float | None = None  # longer clips are skipped, and counted
     gradient_checkpointing: bool = False
+    group_by_length: bool = False  # batches of samples of like length, where features are stored: less padding
     starts_from: str | None = None  # a folder of trained weights instead of the stage before
 
 
@@ -67,6 +68,7 @@ class Data:
     root: str = "."
     max_skip_rate: float = 0.05  # above it, after the first hundred samples, the run stops
     cache_features: Literal["auto", "always", "never"] = "auto"
+    tier: str = "gpl"  # licences that the starter corpus may hold: "open", "share-alike" or "gpl", which is all
     half_features: bool = False  # stored features in half precision, encoded in batches
 
 
@@ -102,6 +104,15 @@ def changed(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
         _check(stage, f"stages.{name}")
     systems.get(made.system, made.values)
     return made
+
+
+def with_sources(recipe: Recipe, more: Mapping[str, Source]) -> Recipe:
+    """The recipe, each of its stages drawing from more records, but for those whose answers the model writes."""
+    stages = {
+        name: stage if stage.writes else replace(stage, sources={**stage.sources, **more})
+        for name, stage in recipe.stages.items()
+    }
+    return replace(recipe, stages=stages)
 
 
 def _nested(before: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

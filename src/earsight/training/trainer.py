@@ -76,7 +76,8 @@ class StageTrainer(Trainer):
         about = {name: inputs.pop(name, ()) for name in ABOUT}
         told = inputs.pop("words", ())
         if self.words is not None and told:
-            loss, parts = self.words.loss(inputs, told)
+            with self._as_fast_as_the_language_model(model):
+                loss, parts = self.words.loss(inputs, told)
             for name, value in parts.items():
                 self.parts[name].append(value)
             return loss / self.args.gradient_accumulation_steps
@@ -93,6 +94,11 @@ class StageTrainer(Trainer):
                     self.parts[f"loss/{name}"].append(float(value.detach()))
             self._tell_apart(made["losses"], inputs["labels"], about)
         return (loss, made) if return_outputs else loss
+
+    def _as_fast_as_the_language_model(self, model: nn.Module) -> Any:
+        """Matrix products in bfloat16 where the frozen weights are held in it: a connector alone would not."""
+        half = next(self.accelerator.unwrap_model(model).language_model.parameters()).dtype == torch.bfloat16
+        return torch.autocast(self.args.device.type, torch.bfloat16, enabled=half)
 
     def _share(self, n_items: Any) -> float:
         """Processes average their gradients; the loss was divided by the tokens of all of them."""

@@ -9,6 +9,8 @@ import torch
 
 from earsight.data.prompts import prompt_for
 from earsight.data.records import Record, load, write_jsonl
+from earsight.data.starter.records import renderer_of
+from earsight.data.starter.rendering import Renderer
 from earsight.errors import EarsightError
 from earsight.model import lora
 from earsight.training.pairing import Books
@@ -24,7 +26,8 @@ def written(books: Books, writing: Writing, model: Any, processor: Any, root: Pa
     """
     if not file.is_file():
         records = [record for some in books.records.values() for record in some][: writing.n_samples]
-        answered = [_answered(record, writing, model, processor, root, seed) for record in records]
+        renderer = renderer_of(root)
+        answered = [_answered(record, writing, model, processor, root, seed, renderer) for record in records]
         kept = [record for record in answered if record is not None]
         if not kept:
             raise EarsightError(f"the model wrote no answer to any of {len(records)} records; train it further first")
@@ -34,14 +37,16 @@ def written(books: Books, writing: Writing, model: Any, processor: Any, root: Pa
 
 
 @torch.no_grad()
-def _answered(record: Record, writing: Writing, model: Any, processor: Any, root: Path, seed: int) -> Record | None:
+def _answered(
+    record: Record, writing: Writing, model: Any, processor: Any, root: Path, seed: int, renderer: Renderer | None
+) -> Record | None:
     """A record with the task's prompt and the model's answer; None where it writes nothing."""
     content = record.messages[0]["content"]
     media: Sequence[dict[str, Any]] = (
         [p for p in content if p.get("type") != "text"] if not isinstance(content, str) else []
     )
     prompt = {"type": "text", "text": prompt_for(writing.task, seed, record.id, 0)}
-    asked = {"role": "user", "content": [*(located(part, root) for part in media), prompt]}
+    asked = {"role": "user", "content": [*(located(part, root, renderer) for part in media), prompt]}
     inputs = processor.apply_chat_template([asked], tokenize=True, add_generation_prompt=True).to(model.device)
     was_training = model.training
     model.eval()

@@ -78,8 +78,8 @@ class Composer:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """What it can draw."""
-        return tuple(TASKS)
+        """What it can draw: a smaller licence tier may have no object that is both seen and heard."""
+        return tuple(task for task in TASKS if task != "matching" or len(self.pairs) > 1)
 
     def plan(self, task: str, number: int) -> Plan:
         """The number-th clip of a task."""

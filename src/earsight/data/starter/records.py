@@ -17,8 +17,9 @@ from typing import Any
 
 from earsight.data.records import Record, write_jsonl
 from earsight.data.starter import corpus as starter_corpus
-from earsight.data.starter.composed import TASKS, Composer, Plan
+from earsight.data.starter.composed import Composer, Plan
 from earsight.data.starter.corpus import Corpus, Item
+from earsight.data.starter.licences import Tier
 from earsight.data.starter.prototypes import PREFIX, prototype_items
 from earsight.data.starter.questions import PICTURE_KINDS, QUESTIONS, SOUND_KINDS, UNNAMED_SOUNDS, Scene, answer
 from earsight.data.starter.rendering import Renderer, address
@@ -45,7 +46,12 @@ SOURCE_FILE = "corpus.json"  # beside the records: which corpus their addresses 
 
 
 def write_starter_records(
-    root: Path, corpus: Corpus, cache_dir: Path, source_dir: Path | None = None, seed: int = 17
+    root: Path,
+    corpus: Corpus,
+    cache_dir: Path,
+    source_dir: Path | None = None,
+    tier: Tier = "gpl",
+    seed: int = 17,
 ) -> Path:
     """Write the records below `root`, once for a corpus and a seed; returns their folder."""
     folder = root / f"{corpus.hash[:12]}-{VERSION}-{seed}"
@@ -65,7 +71,8 @@ def write_starter_records(
     write_jsonl(folder / "speech.jsonl", _speech(spoken, draw))
     composer = Composer(corpus, "train", TRAINED_VOICES)
     write_jsonl(folder / "composed.jsonl", _composed(composer))
-    places = {"cache": str(cache_dir), "packages": str(source_dir) if source_dir else None, "hash": corpus.hash}
+    packages = str(source_dir) if source_dir else None
+    places = {"cache": str(cache_dir), "packages": packages, "tier": tier, "hash": corpus.hash}
     done.write_text(json.dumps(places), encoding="utf-8")
     return folder
 
@@ -77,7 +84,7 @@ def renderer_of(root: Path) -> Renderer | None:
         return None
     places = json.loads(file.read_text(encoding="utf-8"))
     cache_dir, source_dir = Path(places["cache"]), Path(places["packages"]) if places["packages"] else None
-    corpus = starter_corpus.build(cache_dir, source_dir)
+    corpus = starter_corpus.build(cache_dir, source_dir, places.get("tier", "gpl"))
     return Renderer(corpus, Voices.unpacked(cache_dir, source_dir))
 
 
@@ -196,7 +203,7 @@ def _speech(spoken: Sequence[str], draw: random.Random) -> Iterator[Record]:
 
 
 def _composed(composer: Composer) -> Iterator[Record]:
-    numbered = [(task, number) for task in TASKS for number in range(COMPOSED[task])]
+    numbered = [(task, number) for task in composer.tasks for number in range(COMPOSED[task])]
     for task, number in numbered:
         yield composed_record(composer.plan(task, number), composer.split, number)
 

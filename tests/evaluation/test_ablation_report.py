@@ -1,0 +1,169 @@
+"""The report of ablations on hand-made results: numbers, intervals, directions, what is missing."""
+
+import json
+
+import pytest
+
+from earsight.evaluation import ablation_report
+from earsight.evaluation.ablation_plots import paper_relative
+from earsight.evaluation.ablation_summary import STUDENT, Estimate, difference, estimate, rows, verdict
+from earsight.evaluation.ablation_table import ACTIVATION, AV_LLM, DOLPHIN, VIDEO_SALMONN, WHITE_NOISE, slug
+
+N = 40
+MAT, PT1 = (one.name for one in AV_LLM.variants[:2])
+
+
+def told(right, metric="accuracy", replies=None, nats=None):
+    """An ability of forty records about as many objects, the first so many of them right."""
+    return {
+        "metric": metric,
+        "higher_is_better": metric != "wer",
+        "ids": [f"r{n}" for n in range(N)],
+        "clusters": [[f"object {n}"] for n in range(N)],
+        "numerators": [float(n < right) for n in range(N)],
+        "denominators": [1.0] * N,
+        "replies": replies or ["yes"] * N,
+        "nats": [] if nats is None else [nats + 0.01 * (n % 5) for n in range(N)],
+        "tokens": [] if nats is None else [1] * N,
+    }
+
+
+def result(group, variant, seed, **abilities):
+    return {
+        "group": group.name,
+        "variant": variant,
+        "seed": seed,
+        "scale": "starter",
+        "steps": 150,
+        "benchmark": {"name": "starter-val", "digest": "0123456789abcdef"},
+        "abilities": abilities,
+    }
+
+
+def row_of(made, variant, ability):
+    (one,) = [row for row in made if (row.variant.name, row.measure.ability) == (variant, ability)]
+    return one
+
+
+def test_a_score_is_the_mean_over_seeds_and_a_difference_is_paired():
+    found = [result(AV_LLM, MAT, 1, which_first=told(30)), result(AV_LLM, MAT, 2, which_first=told(26))]
+    found += [result(AV_LLM, PT1, 1, which_first=told(14)), result(AV_LLM, PT1, 2, which_first=told(10))]
+    made = rows(found)
+    whole, plain = (row_of(made, name, "which_first") for name in (MAT, PT1))
+    assert (whole.score.value, plain.score.value, whole.seeds) == (0.7, 0.3, 2)
+    assert whole.difference is None and whole.is_whole
+    assert plain.difference.value == pytest.approx(-0.4)
+    assert -0.6 < plain.difference.low < -0.5 and -0.3 < plain.difference.high < -0.2
+    assert plain.paper == 43.5 and plain.paper_difference == pytest.approx(-4.4) and plain.agrees == "yes"
+    assert row_of(made, PT1, "picture_kind").score is None
+
+
+def test_only_seeds_that_both_have_are_compared():
+    found = [result(AV_LLM, MAT, 1, which_first=told(20)), result(AV_LLM, MAT, 2, which_first=told(0))]
+    made = rows([*found, result(AV_LLM, PT1, 1, which_first=told(20))])
+    assert row_of(made, PT1, "which_first").difference.value == 0.0
+
+
+def test_an_object_met_with_every_seed_is_one_object_and_not_several():
+    one, three = ({seed: told(20) for seed in seeds} for seeds in ((1,), (1, 2, 3)))
+    widths = [(e := estimate(some, "numerators", "denominators")).high - e.low for some in (one, three)]
+    assert widths[1] == pytest.approx(widths[0], rel=0.1)
+
+
+def test_seeds_that_differ_widen_the_interval_by_students_t():
+    steady = difference({1: told(30), 2: told(30)}, {1: told(20), 2: told(20)}, "numerators", "denominators")
+    assert steady.over == "records" and steady.sign == 1
+    wild = difference({1: told(40), 2: told(20)}, {1: told(20), 2: told(20)}, "numerators", "denominators")
+    assert wild.over == "seeds" and wild.sign == 0
+    # differences of 0.5 and 0: their standard error is 0.25
+    assert wild.high - wild.value == pytest.approx(STUDENT[0] * 0.25)
+
+
+@pytest.mark.parametrize(
+    ("paper", "ours", "said"),
+    [
+        (-1, -1, "yes"),
+        (-1, 1, "no"),
+        (-1, 0, "within noise"),
+        (0, 0, "within noise"),
+        (0, 1, "no"),
+        (None, 1, ""),
+        (1, None, ""),
+    ],
+)
+def test_a_verdict_is_yes_no_or_within_noise(paper, ours, said):
+    assert verdict(paper, ours) == said
+
+
+def test_fewer_errors_are_better_in_ours_and_in_the_papers():
+    """The paper's word error rate rises from 2.6 to 2.9 without the fine level: worse."""
+    ability, name = "transcribe_trained_voices", "without the fine level"
+    for errors, said in ((35, "yes"), (5, "no")):
+        found = [result(VIDEO_SALMONN, "full", 1, **{ability: told(20, "wer")})]
+        made = rows([*found, result(VIDEO_SALMONN, name, 1, **{ability: told(errors, "wer")})])
+        assert row_of(made, name, ability).agrees == said
+
+
+def test_nats_tell_what_scores_do_not():
+    name = DOLPHIN.variants[1].name
+    found = [
+        result(DOLPHIN, "full", 1, matching=told(20, nats=1.0)),
+        result(DOLPHIN, name, 1, matching=told(20, nats=1.3)),
+    ]
+    row = row_of(rows(found), name, "matching")
+    assert row.agrees == "within noise" and row.agrees_by_nats == "yes"
+    assert row.nats_difference.value == pytest.approx(0.3) and row.nats.value == pytest.approx(1.32)
+
+
+def test_replies_that_stay_under_white_noise_are_counted():
+    names = [one.name for one in WHITE_NOISE.variants[:2]]
+    noisy = told(4, replies=["yes"] * 30 + ["no"] * 10)
+    made = rows(
+        [result(WHITE_NOISE, names[0], 1, sound_kind=told(30)), result(WHITE_NOISE, names[1], 1, sound_kind=noisy)]
+    )
+    row = row_of(made, names[1], "sound_kind")
+    assert row.unchanged == 0.75 and row.says == -1 and row.agrees == "yes"
+    assert "| 75% |" in ablation_report.markdown(made, [])
+
+
+def written(folder, found, failures=()):
+    for name, some in (("result.json", found), ("failed.json", failures)):
+        for one in some:
+            place = folder / f"seed-{one['seed']}" / one["group"] / slug(one["variant"])
+            place.mkdir(parents=True, exist_ok=True)
+            (place / name).write_text(json.dumps(one))
+    return folder
+
+
+def test_the_report_is_made_of_the_files_alone_and_says_where_we_disagree(tmp_path):
+    name, other = (one.name for one in DOLPHIN.variants[1:3])
+    found = [result(DOLPHIN, "full", 1, matching=told(10)), result(DOLPHIN, name, 1, matching=told(30))]
+    failures = [{"group": DOLPHIN.name, "variant": other, "seed": 1, "reason": "RuntimeError: out of memory"}]
+    shown = tmp_path / "shown"
+    shown.mkdir()
+    text = ablation_report.write(written(tmp_path / "out", found, failures), shown)
+    assert (tmp_path / "out" / "ablation.md").read_text() == (shown / "ablation.md").read_text() == text
+    assert "2 runs, 1 seed; scale starter, 150 steps; tested on starter-val (0123456789ab)" in text
+    assert "By scores: of 1 comparisons 0 in the papers' direction, 1 against it, 0 within noise." in text
+    assert f"- The parts of Dolphin: {name}, matching (by score)" in text
+    assert f"| {name} (1) | matching (accuracy) | 0.750 [" in text and "| AVU | 77.6 | -0.6 | no |" in text
+    assert f"Failed: {other}: RuntimeError: out of memory" in text and f"| {other} | matching | failed |" in text
+    assert f"| {DOLPHIN.variants[4].name} | matching | not run |" in text
+    assert "Audio-Visual LLM" not in text, "groups of which nothing was run are left out"
+
+
+def test_a_curve_is_drawn_with_the_papers_beside_it(tmp_path):
+    names = {one.at: one.name for one in ACTIVATION.variants}
+    found = [
+        result(ACTIVATION, names[at], seed, when=told(int(2 * at), nats=2 - at / 12)) for at in names for seed in (1, 2)
+    ]
+    text = ablation_report.write(written(tmp_path, found))
+    assert "![Activation tuning](ablation-activation.png)" in text
+    assert (tmp_path / "ablation-activation.png").read_bytes().startswith(b"\x89PNG")
+    row = row_of(rows(found), names[0], "when")
+    assert paper_relative(row) == Estimate(pytest.approx(0.19 / 0.41), *[pytest.approx(0.19 / 0.41)] * 2, "paper")
+
+
+def test_one_point_is_no_curve(tmp_path):
+    text = ablation_report.write(written(tmp_path, [result(ACTIVATION, "12 steps", 1, when=told(3))]))
+    assert "![" not in text and not list(tmp_path.glob("*.png"))
