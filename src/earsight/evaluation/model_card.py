@@ -77,7 +77,7 @@ def _remedies(remedies: dict[str, Any]) -> list[str]:
     """What was tried for the targets that were missed, and what is believed to be in the way."""
     if not remedies["missed"]:
         return []
-    lines = ["## Missed targets", ""]
+    lines = ["## Missed targets, what was done for them, and what is believed to be in the way", ""]
     lines += [f"- **{name}**: {told}" for name, told in remedies["missed"].items()]
     return [*lines, ""]
 
