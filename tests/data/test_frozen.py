@@ -11,7 +11,7 @@ from earsight.data.starter.sentences import plain, side
 from earsight.evaluation import benchmark
 from earsight.media import Sampling, load_clip
 
-FEW = {name: 4 for name in frozen.COUNTS["test"]}
+FEW = dict.fromkeys(frozen.COUNTS["test"], 4)
 
 
 @pytest.fixture(scope="module")
