@@ -192,7 +192,8 @@ def starter_scores() -> dict[str, dict[str, float]]:
     """{ability: {condition: score}} as recorded beside the starter's weights."""
     scores: dict[str, dict[str, float]] = {}
     for row in json.loads((PACKAGE / "checkpoints" / "starter" / "scores.json").read_text())["scores"]:
-        scores.setdefault(row["ability"], {})[row["condition"]] = row["score"]
+        if row["condition"] == "full" or not row["same_as_full"]:  # else nothing was taken away
+            scores.setdefault(row["ability"], {})[row["condition"]] = row["score"]
     return scores
 
 

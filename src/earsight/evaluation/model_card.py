@@ -50,7 +50,7 @@ def card(records: dict[str, Any]) -> str:
         "",
         table(scores),
         "",
-        "Settings were chosen on the validation side, where these weights scored:",
+        "On the validation side, which is where settings may be compared, these weights scored:",
         "",
         table(validation),
         "",
