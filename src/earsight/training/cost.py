@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
 
 COST = "cost.json"
 KIB = 1024
@@ -22,14 +23,21 @@ def counted(folder: Path, what: str) -> Iterator[None]:
     try:
         yield
     finally:
-        folder.mkdir(parents=True, exist_ok=True)
-        cost = read(folder)
-        cost[f"{what}_seconds"] = round(cost.get(f"{what}_seconds", 0) + time.monotonic() - began)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (KIB if platform.system() == "Linux" else 1)
-        cost["peak_memory_gib"] = round(max(cost.get("peak_memory_gib", 0.0), peak / KIB**3), 2)
-        cost["device"] = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
-        cost["threads"] = torch.get_num_threads()
-        (folder / COST).write_text(json.dumps(cost, indent=1), encoding="utf-8")
+        if PartialState().is_main_process:  # of several, one tells what the run cost
+            _add(folder, what, time.monotonic() - began)
+
+
+def _add(folder: Path, what: str, seconds: float) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    cost = read(folder)
+    cost[f"{what}_seconds"] = round(cost.get(f"{what}_seconds", 0) + seconds)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (KIB if platform.system() == "Linux" else 1)
+    cost["peak_memory_gib"] = round(max(cost.get("peak_memory_gib", 0.0), peak / KIB**3), 2)
+    cost["device"] = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+    cost["threads"] = torch.get_num_threads()
+    partial = folder / f"{COST}.partial"
+    partial.write_text(json.dumps(cost, indent=1), encoding="utf-8")
+    partial.replace(folder / COST)
 
 
 def read(folder: Path) -> dict[str, Any]:
