@@ -86,7 +86,7 @@ def measured(folder: Path, wheels: Path | None) -> list[str]:
         records = tested.of(name)
         outcomes = [metrics.outcome(ability, one, transcript(model, tokenizer, _heard(tested, one))) for one in records]
         errors, words = [one.numerator for one in outcomes], [one.denominator for one in outcomes]
-        low, high = intervals.ratio(errors, words, [one.id for one in records])
+        low, high = intervals.ratio(errors, words, [[one.id] for one in records])
         theirs = f"{sum(errors) / sum(words):.3f} [{low:.2f}, {high:.2f}]"
         own = f"{ours[name]['score']:.3f} [{ours[name]['low']:.2f}, {ours[name]['high']:.2f}]" if name in ours else ""
         lines.append(f"| {name} | {theirs} | {own} | {len(records)} |")
