@@ -1,4 +1,4 @@
-"""Writes a starter's model card from what training and evaluation recorded; no number is typed by hand.
+"""Writes a starter's model card from what training and evaluation recorded.
 
 python -m earsight.evaluation.model_card release RUN FOLDER     the trained weights and training.json of a run
 python -m earsight.evaluation.model_card write FOLDER           README.md, from RECORDS beside the weights
@@ -50,7 +50,7 @@ def card(records: dict[str, Any]) -> str:
         "",
         table(scores),
         "",
-        "On the validation side, which is where settings may be compared, these weights scored:",
+        "On the validation side (no setting was compared on it for these weights):",
         "",
         table(validation),
         "",
@@ -95,6 +95,7 @@ def _how(training: dict[str, Any], described: systems.System) -> list[str]:
             f"{cost['training_seconds'] / 60:.0f} minutes and {cost['encoding_seconds'] / 60:.0f} of encoding on "
             f"{cost['device']} ({cost['threads']} threads), peak memory {cost['peak_memory_gib']:.1f} GiB"
         )
+    lines += [f"- {training['cost_note']}"] if training.get("cost_note") else []
     lines += [
         f"- seed {recipe['seed']}; corpus {training['corpus'][:12]}; pretrained parts {training['parts']}",
         f"- LoRA: {dict(described.lora)}",

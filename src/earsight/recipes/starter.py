@@ -3,8 +3,7 @@
 words      pictures, sounds, the encoder's own classes, spoken sentences -> connector, without the language model
 instruct   the same and films, composed clips, missing senses            -> connector and LoRA, by the answers
 
-The first stage is what makes the second short: a connector that begins at random needs some six hundred steps through
-the language model before it hears a word at all. Settings were chosen on validation.
+The first stage is meant to make the second short, for its steps are cheap. Settings were not compared yet.
 """
 
 from dataclasses import replace
