@@ -63,12 +63,10 @@ def found(benchmark: Path) -> Path:
     sides = {"starter": "test", "starter-val": "val"}
     if str(benchmark) not in sides or benchmark.is_dir():
         return benchmark
-    import os
-
     from earsight.data.starter.frozen import ready
+    from earsight.data.starter.packages import packages_folder
 
-    packages = os.environ.get("EARSIGHT_CORPUS_FROM")
-    return ready(sides[str(benchmark)], Path(packages) if packages else None)
+    return ready(sides[str(benchmark)], packages_folder())
 
 
 class Evaluation:

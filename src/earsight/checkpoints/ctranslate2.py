@@ -10,6 +10,9 @@ from earsight.errors import PartsError
 DTYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
 
 
+KINDS = ("weight", "bias")
+
+
 class _Reader:
     def __init__(self, data: bytes) -> None:
         self.data, self.offset = data, 0
@@ -58,68 +61,55 @@ def read_variables(path: Path) -> dict[str, np.ndarray]:
     return variables
 
 
+# Matrices of a layer that hold several stacked, and which; the key has no bias in Whisper (its third is zero).
+STACKED = {
+    "encoder": (("self_attn", "self_attention/linear_0", "qkv"),),
+    "decoder": (
+        ("self_attn", "self_attention/linear_0", "qkv"),
+        ("encoder_attn", "attention/linear_0", "q"),
+        ("encoder_attn", "attention/linear_1", "kv"),
+    ),
+}
+LINEAR = {"self_attn.out_proj": "self_attention/linear_1", "fc1": "ffn/linear_0", "fc2": "ffn/linear_1"}
+NORMS = {"self_attn_layer_norm": "self_attention/layer_norm", "final_layer_norm": "ffn/layer_norm"}
+READS_SOUND = {"encoder_attn.out_proj": "attention/linear_2"}, {"encoder_attn_layer_norm": "attention/layer_norm"}
+
+
 def whisper_encoder_state(variables: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """{CTranslate2 name: array} -> {name in transformers' WhisperEncoder: array}."""
-    state = {"embed_positions.weight": variables["encoder/position_encodings/encodings"]}
-    for conv in ("conv1", "conv2"):
-        state[f"{conv}.weight"] = variables[f"encoder/{conv}/weight"]
-        state[f"{conv}.bias"] = variables[f"encoder/{conv}/bias"]
-    _norm(state, "layer_norm", variables, "encoder/layer_norm")
-    layer = 0
-    while f"encoder/layer_{layer}/ffn/linear_0/weight" in variables:
-        theirs, ours = f"encoder/layer_{layer}", f"layers.{layer}"
-        # Query, key and value are stacked in that order; the key has no bias in Whisper (its third is zero).
-        weights = np.split(variables[f"{theirs}/self_attention/linear_0/weight"], 3)
-        biases = np.split(variables[f"{theirs}/self_attention/linear_0/bias"], 3)
-        for name, weight, bias in zip("qkv", weights, biases, strict=True):
-            state[f"{ours}.self_attn.{name}_proj.weight"] = weight
-            if name != "k":
-                state[f"{ours}.self_attn.{name}_proj.bias"] = bias
-        for name, source in (
-            ("self_attn.out_proj", "self_attention/linear_1"),
-            ("fc1", "ffn/linear_0"),
-            ("fc2", "ffn/linear_1"),
-        ):
-            state[f"{ours}.{name}.weight"] = variables[f"{theirs}/{source}/weight"]
-            state[f"{ours}.{name}.bias"] = variables[f"{theirs}/{source}/bias"]
-        _norm(state, f"{ours}.self_attn_layer_norm", variables, f"{theirs}/self_attention/layer_norm")
-        _norm(state, f"{ours}.final_layer_norm", variables, f"{theirs}/ffn/layer_norm")
-        layer += 1
-    return state
+    convolutions = {
+        f"{conv}.{kind}": variables[f"encoder/{conv}/{kind}"] for conv in ("conv1", "conv2") for kind in KINDS
+    }
+    return convolutions | _layers(variables, "encoder", LINEAR, NORMS)
 
 
 def whisper_decoder_state(variables: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """{CTranslate2 name: array} -> {name in transformers' WhisperDecoder: array}."""
-    state = {
-        "embed_positions.weight": variables["decoder/position_encodings/encodings"],
-        "embed_tokens.weight": variables["decoder/embeddings/weight"],
-    }
-    _norm(state, "layer_norm", variables, "decoder/layer_norm")
+    linear, norms = READS_SOUND
+    words = {"embed_tokens.weight": variables["decoder/embeddings/weight"]}
+    return words | _layers(variables, "decoder", LINEAR | linear, NORMS | norms)
+
+
+def _layers(
+    variables: dict[str, np.ndarray], side: str, linear: dict[str, str], norms: dict[str, str]
+) -> dict[str, np.ndarray]:
+    """Positions, last norm and all layers of one side."""
+    state = {"embed_positions.weight": variables[f"{side}/position_encodings/encodings"]}
+    _norm(state, "layer_norm", variables, f"{side}/layer_norm")
     layer = 0
-    while f"decoder/layer_{layer}/ffn/linear_0/weight" in variables:
-        theirs, ours = f"decoder/layer_{layer}", f"layers.{layer}"
-        # Of its own words a layer asks with query, key and value in one matrix; of the sound with the query apart.
-        for name, source, heads in (
-            ("self_attn", "self_attention/linear_0", "qkv"),
-            ("encoder_attn", "attention/linear_0", "q"),
-            ("encoder_attn", "attention/linear_1", "kv"),
-        ):
-            for kind in ("weight", "bias"):
+    while f"{side}/layer_{layer}/ffn/linear_0/weight" in variables:
+        theirs, ours = f"{side}/layer_{layer}", f"layers.{layer}"
+        for name, source, heads in STACKED[side]:
+            for kind in KINDS:
                 split = np.split(variables[f"{theirs}/{source}/{kind}"], len(heads))
                 for head, value in zip(heads, split, strict=True):
-                    if (head, kind) != ("k", "bias"):  # the key has none in Whisper
+                    if (head, kind) != ("k", "bias"):
                         state[f"{ours}.{name}.{head}_proj.{kind}"] = value
-        for name, source in (
-            ("self_attn.out_proj", "self_attention/linear_1"),
-            ("encoder_attn.out_proj", "attention/linear_2"),
-            ("fc1", "ffn/linear_0"),
-            ("fc2", "ffn/linear_1"),
-        ):
-            state[f"{ours}.{name}.weight"] = variables[f"{theirs}/{source}/weight"]
-            state[f"{ours}.{name}.bias"] = variables[f"{theirs}/{source}/bias"]
-        _norm(state, f"{ours}.self_attn_layer_norm", variables, f"{theirs}/self_attention/layer_norm")
-        _norm(state, f"{ours}.encoder_attn_layer_norm", variables, f"{theirs}/attention/layer_norm")
-        _norm(state, f"{ours}.final_layer_norm", variables, f"{theirs}/ffn/layer_norm")
+        for name, source in linear.items():
+            for kind in KINDS:
+                state[f"{ours}.{name}.{kind}"] = variables[f"{theirs}/{source}/{kind}"]
+        for name, source in norms.items():
+            _norm(state, f"{ours}.{name}", variables, f"{theirs}/{source}")
         layer += 1
     return state
 

@@ -5,18 +5,16 @@ Few media, each met several times, so that what frozen encoders say of them is c
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from earsight import recipes
-from earsight.checkpoints.parts import cache_root
 from earsight.data.records import Record, load, write_jsonl
 from earsight.data.starter import frozen
-from earsight.data.starter.records import SOURCE_FILE, renderer_of
-from earsight.errors import EarsightError
+from earsight.data.starter.packages import packages_folder
+from earsight.data.starter.records import SOURCE_FILE
 from earsight.evaluation import benchmark as benchmarks
 from earsight.evaluation.ablation_recipes import Scale
 from earsight.evaluation.ablation_table import GROUPS, STORY_TOLD, STORY_WORDS
@@ -70,14 +68,7 @@ def tested_on(scale: Scale, root: Path, out: Path) -> Benchmark:
     """The validation benchmark; of made-up media at the tiny scale."""
     if scale.name == "tiny":
         return benchmarks.load(_made_up(root, out / "benchmark"))
-    renderer = renderer_of(root)
-    if renderer is None:
-        raise EarsightError(f"{root}: no {SOURCE_FILE} in it; give another --out, it is written anew")
-    folder = cache_root() / "benchmarks" / f"starter-val-{renderer.corpus.hash[:12]}-{frozen.VERSION}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    packages = os.environ.get("EARSIGHT_CORPUS_FROM")
-    source = Path(packages) if packages else None
-    return benchmarks.load(frozen.write_benchmark(renderer, "val", folder, cache_root(), source))
+    return benchmarks.load(frozen.ready("val", packages_folder()))
 
 
 def _media(record: Record) -> str:

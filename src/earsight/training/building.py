@@ -1,6 +1,5 @@
 """The model that a recipe trains: tiny at random, of the starter's parts, or of pretrained folders."""
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -80,10 +79,10 @@ def data_root(recipe: Recipe) -> Path:
     if recipe.data.root == STARTER:
         from earsight.data.starter.corpus import build as build_corpus
         from earsight.data.starter.licences import get_tier
+        from earsight.data.starter.packages import packages_folder
         from earsight.data.starter.records import write_starter_records
 
-        packages = os.environ.get("EARSIGHT_CORPUS_FROM")
-        source, tier = Path(packages) if packages else None, get_tier(recipe.data.tier)
+        source, tier = packages_folder(), get_tier(recipe.data.tier)
         corpus = build_corpus(source_dir=source, tier=tier)
         return write_starter_records(cache_root() / STARTER, corpus, cache_root(), source, tier)
     return Path(recipe.data.root)

