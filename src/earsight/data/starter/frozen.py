@@ -264,7 +264,7 @@ class _Writer:
 
 
 def write_film(file: Path, frames: np.ndarray, waveform: np.ndarray | None) -> None:
-    """(n, height, width, 3) uint8 at FRAMES_PER_SECOND and (samples,) at 16 kHz -> MP4; nearly always the same bytes."""
+    """(n, height, width, 3) uint8 at FRAMES_PER_SECOND and (samples,) at 16 kHz -> MP4, nearly always alike."""
     with av.open(str(file), "w", options={"fflags": "+bitexact", "movflags": "+faststart"}) as container:
         video = container.add_stream("libx264", rate=FRAMES_PER_SECOND, options={"crf": "18", "threads": "1"})
         video.width, video.height, video.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
