@@ -118,7 +118,7 @@ def test_an_interrupted_run_leaves_whole_lines_and_ends_with_130(earsight, model
 def test_a_full_disk_ends_the_run_and_leaves_no_part_of_a_line(earsight, model, clips, monkeypatch):
     earsight("ask", "one.mp4", *QUESTION)
     before, write = (clips / "answers.jsonl").read_bytes(), os.write
-    monkeypatch.setattr("earsight.apps.answers_file.os.write", lambda file, data: write(file, data[:10]))
+    monkeypatch.setattr("earsight.data.append_only.os.write", lambda file, data: write(file, data[:10]))
     status, _, err = earsight("ask", "one.mp4", "two.mp4", *QUESTION)
     monkeypatch.undo()
     assert status == 2

@@ -5,12 +5,12 @@ OUT/replies.jsonl   {"condition", "id", "ability", "reply", "logprob", "n_tokens
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from earsight.data.append_only import AppendOnlyLines, begins_with
 from earsight.errors import EarsightError
 
 RUN, REPLIES = "run.json", "replies.jsonl"
@@ -38,7 +38,7 @@ class Replies:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder, self.made = folder, dict[tuple[str, str], Reply]()
-        self._file = -1
+        self._lines: AppendOnlyLines | None = None
 
     @classmethod
     def open(cls, folder: Path | None, run: Mapping[str, Any]) -> "Replies":
@@ -60,10 +60,11 @@ class Replies:
                 partial = folder / f"{RUN}.partial"
                 partial.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
                 partial.replace(folder / RUN)
-            made._file = os.open(folder / REPLIES, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-            made._take_up()
+            made._lines = AppendOnlyLines(folder / REPLIES)
+            found = made._lines.take_up(lambda line, number: _reply(line, f"{folder}/{REPLIES}:{number}"))
         except OSError as error:
             raise EarsightError(f"{folder}: {error.strerror or error}; give a folder that can be written") from error
+        made.made = {(one.condition, one.id): one for one in found}
         return made
 
     @classmethod
@@ -84,9 +85,9 @@ class Replies:
 
     def close(self) -> None:
         """Let go of the file."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        if self._lines:
+            self._lines.close()
+            self._lines = None
 
     def __contains__(self, key: tuple[str, str]) -> bool:
         return key in self.made
@@ -100,30 +101,13 @@ class Replies:
         Raises:
             EarsightError: the disk is full or the file cannot be written.
         """
-        if self._file >= 0:
-            data = (json.dumps(asdict(reply), ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
-            before = os.fstat(self._file).st_size
+        if self._lines:
             try:
-                if os.write(self._file, data) != len(data):
-                    raise OSError(None, "no room for the whole line")
-                os.fsync(self._file)
+                self._lines.append(json.dumps(asdict(reply), ensure_ascii=False))
             except OSError as error:
-                os.ftruncate(self._file, before)
                 reason = error.strerror or error
                 raise EarsightError(f"{self.folder}: {reason}; make room and run the same command again") from error
         self.made[reply.condition, reply.id] = reply
-
-    def _take_up(self) -> None:
-        """Read what is there; cut off a torn last line."""
-        whole = 0
-        with open(self._file, "rb", closefd=False) as lines:
-            for number, line in enumerate(lines, 1):
-                one = _reply(line, f"{self.folder}/{REPLIES}:{number}")
-                if one is None:
-                    os.ftruncate(self._file, whole)
-                    return
-                self.made[one.condition, one.id] = one
-                whole += len(line)
 
 
 def run_of(file: Path) -> dict[str, Any]:
@@ -155,7 +139,7 @@ def _same_run(folder: Path, run: Mapping[str, Any]) -> None:
 def _reply(line: bytes, place: str) -> Reply | None:
     """The reply on a line; None where the line is torn."""
     refused = EarsightError(f"{place}: not a reply of `earsight evaluate`; give another folder")
-    if line[: len(FIRST_KEY)] != FIRST_KEY[: len(line)]:
+    if not begins_with(line, FIRST_KEY):
         raise refused
     try:
         return Reply(**json.loads(line)) if line.endswith(b"\n") else None
