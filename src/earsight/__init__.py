@@ -24,7 +24,7 @@ def load(name: str = "starter", **options: Any) -> "Assistant":
     Args:
         name: "starter"; a folder that `save_pretrained`, `earsight import` or a training wrote; or a system's tiny
             variant, such as "salmonn/tiny", whose weights are random.
-        options: `dtype`, `quantization` ("8bit", "4bit"), `device_map`, see `checkpoints.starter.load_folder`; for the
+        options: `dtype`, `quantization` ("8bit", "4bit"), `device_map`, see `checkpoints.loading.load_folder`; for the
             starter also `progress`, called while parts are fetched.
 
     Raises:
@@ -32,12 +32,12 @@ def load(name: str = "starter", **options: Any) -> "Assistant":
     """
     from pathlib import Path
 
-    from earsight.checkpoints import starter  # torch and Transformers are imported from here on, not before
+    from earsight.checkpoints import loading, starter  # torch and Transformers are imported from here on, not before
 
     if name == "starter":
         return starter.load(**options)
     if (Path(name) / "config.json").is_file():
-        return starter.load_folder(Path(name), **options)
+        return loading.load_folder(Path(name), **options)
     if name.endswith("/tiny"):
         from earsight.checkpoints.build import build_tiny
         from earsight.model.assistant import Assistant

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from earsight.checkpoints.build import build_random, build_tiny
+from earsight.checkpoints.loading import load_folder
 from earsight.checkpoints.precision import loading_options
-from earsight.checkpoints.starter import load_folder
 from earsight.errors import EarsightError
 from earsight.model import lora
 

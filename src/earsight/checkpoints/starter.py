@@ -4,13 +4,13 @@ The folder is an ordinary Transformers checkpoint: `AutoProcessor` and `AutoMode
 """
 
 import hashlib
-import logging
 import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earsight.checkpoints import parts as parts_module
+from earsight.checkpoints.loading import load_folder
 from earsight.checkpoints.parts import Progress, cache_root, parts_folder
 from earsight.errors import PartsError
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 TRAINED = Path(__file__).parent / "starter"  # connector.safetensors, lora.safetensors, README.md (the model card)
 
-SMALL = 1_000_000_000  # parameters
 FORMAT = "2"  # raise when the assembled folder's layout changes
 
 
@@ -81,40 +80,3 @@ def load(progress: Progress | None = None, **options: str | None) -> "Assistant"
         options: of `load_folder`; dtype "auto" is bfloat16 where the processor computes in it, else float32.
     """
     return load_folder(starter_path(progress=progress), **options)  # type: ignore[arg-type]
-
-
-def load_folder(
-    folder: Path, dtype: str = "auto", quantization: str | None = None, device_map: str | dict | None = None
-) -> "Assistant":
-    """Any Earsight checkpoint folder, ready to be asked.
-
-    Args:
-        dtype: of the language model: "auto" or a name such as "bfloat16".
-        quantization: "8bit" or "4bit": the language model's weights by bitsandbytes (extra `quantize`).
-        device_map: "auto" spreads a model over GPUs, memory and disk (accelerate), or says part by part where each is;
-            None: one device.
-
-    Raises:
-        EarsightError: an unknown dtype or quantization, or bitsandbytes is not installed.
-    """
-    import torch
-    from transformers import AutoModelForMultimodalLM, AutoProcessor
-    from transformers.utils.logging import disable_progress_bar
-
-    from earsight.checkpoints.precision import loading_options
-    from earsight.model import lora, register
-    from earsight.model.assistant import Assistant
-
-    for library in ("transformers", "bitsandbytes"):
-        logging.getLogger(library).setLevel(logging.ERROR)
-    disable_progress_bar()
-    register()
-    options = loading_options(dtype, quantization, device_map)
-    model = AutoModelForMultimodalLM.from_pretrained(folder, **options)
-    # Where every millisecond counts and the weights are small, the LoRA is added to them; a GPU does not notice it.
-    if torch.cuda.is_available() and not device_map and not quantization:
-        model = model.to("cuda")
-    plain = not quantization and not device_map
-    if model.device.type == "cpu" and plain and model.num_parameters() < SMALL:
-        lora.merge(model)
-    return Assistant(model, AutoProcessor.from_pretrained(folder))

@@ -111,8 +111,8 @@ def release(run: Path, folder: Path) -> None:
     Raises:
         EarsightError: the run has not ended.
     """
+    from earsight.checkpoints.loading import load_folder
     from earsight.checkpoints.parts import parts_folder
-    from earsight.checkpoints.starter import load_folder
     from earsight.checkpoints.trained_weights import save_trained
     from earsight.model import lora
     from earsight.training.cost import read
