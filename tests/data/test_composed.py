@@ -1,9 +1,13 @@
 """Composed clips: what is asked is true of the pixels and the samples themselves."""
 
+import math
+import random
+
 import numpy as np
 import pytest
 
-from earsight.data.starter.composed import CLEAR_SECONDS, TASKS
+from earsight.data.starter.composed import APART_SECONDS, LAST_MOMENTS, NUMBERS, TASKS
+from earsight.data.starter.course import course, further_questions
 from earsight.data.starter.rendering import Renderer, address
 from earsight.media.sampling import Sampling
 
@@ -74,7 +78,7 @@ def test_what_comes_first_and_together_is_seen_and_heard_so(renderer):
         if plan.task == "coincide":
             assert (abs(appears - sounds) < 0.8) == plan.answer.startswith("Yes")
         else:
-            assert (appears < sounds) == ("object" in plan.answer) and abs(appears - sounds) > CLEAR_SECONDS - 0.8
+            assert (appears < sounds) == ("object" in plan.answer) and abs(appears - sounds) > min(APART_SECONDS) - 0.8
 
 
 def test_as_many_objects_are_there_as_the_answer_says_apart_from_each_other(renderer):
@@ -101,6 +105,70 @@ def test_one_sense_alone_cannot_tell_what_matches(renderer):
             by_key.setdefault(item_of(plan), []).append(plan.answer.startswith("Yes"))
         right = sum(max(sum(answers), len(answers) - sum(answers)) for answers in by_key.values())
         assert right / len(plans) < 0.66
+
+
+def moments(plan):
+    """When the object appears and when the sound begins."""
+    return math.ceil(plan.actors[0].appears_seconds), math.floor(plan.cues[0].begins_seconds)
+
+
+def blind(plans, of):
+    """How often the best guess is right that knows nothing of a plan but `of`."""
+    answers = {}
+    for plan in plans:
+        answers.setdefault(of(plan), []).append(plan.answer)
+    return sum(max(map(some.count, set(some))) for some in answers.values()) / len(plans)
+
+
+@pytest.mark.parametrize("task", LAST_MOMENTS)
+def test_a_clips_length_tells_nothing_of_its_course(renderer, task):
+    plans = [renderer.composer("train").plan(task, number) for number in range(1200)]
+    assert blind(plans, lambda plan: plan.duration_seconds) < blind(plans, lambda plan: 0) + 0.04
+
+
+@pytest.mark.parametrize(("task", "most"), [("coincide", 0.56), ("which_first", 0.68)])
+def test_one_sense_alone_cannot_tell_the_order(renderer, task, most):
+    """That something coincides is hidden wholly; that it is first cannot be: what begins late is seldom the first."""
+    plans = [renderer.composer("train").plan(task, number) for number in range(1200)]
+    for sense in (0, 1):
+        assert blind(plans, lambda plan, sense=sense: moments(plan)[sense]) < most
+
+
+def test_the_course_says_what_is_seen_and_heard_in_each_second(renderer):
+    for plan, clip in [*clips(renderer, "which_first"), *clips(renderer, "coincide")]:
+        appears, sounds = moments(plan)
+        told = course(plan)
+        assert {len(words) for words in told.values()} == {plan.duration_seconds}
+        assert told["number"] == ["no"] * appears + ["one"] * (plan.duration_seconds - appears)
+        assert told["seen change"].index("appears") == appears and told["seen change"].count("appears") == 1
+        assert told["heard change"].index("begins") == sounds == math.floor(onset(clip))
+        assert told["heard kind"][sounds] == plan.cues[0].item.kind and set(told["heard kind"][:sounds]) <= {"nothing"}
+        assert told["seen name"][appears] == plan.actors[0].item.name
+
+
+def test_the_course_says_on_which_side_and_how_many(renderer):
+    for plan, _ in clips(renderer, "direction"):
+        places = course(plan)["place"]
+        assert places[0] in ("left", "right") and places[-1] != places[0], "it crosses the middle"
+        assert (places[0] == "left") == ("right" in plan.answer)
+    for plan, _ in clips(renderer, "how_many"):
+        assert {word.capitalize() for word in course(plan)["number"]} == {plan.answer.rstrip(".")}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_further_questions_have_the_answers_of_the_tasks_they_are_of(renderer, task):
+    """What is asked of one kind of clip and of another is answered alike: by what is seen and heard."""
+    answers = {"how_many": {"One.", "Two.", "Three.", "Four."}, "coincide": {"Yes, together.", "No, apart."}}
+    for number in range(30):
+        plan = renderer.composer("train").plan(task, number)
+        for other, question, told in further_questions(plan, random.Random(number)):
+            assert other != task and question.endswith(("?", ".")) and told.endswith(".")
+            assert told in answers.get(other, {told})
+            if other == "when":
+                assert NUMBERS.index(told.split()[1]) == math.floor(plan.cues[0].begins_seconds)
+            if other == "which_first":
+                appears, sounds = moments(plan)
+                assert (appears < sounds) == ("object" in told)
 
 
 def test_a_spoken_question_is_in_the_sound_and_not_in_the_text(renderer):

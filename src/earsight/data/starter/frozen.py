@@ -33,7 +33,7 @@ from earsight.data.starter.sentences import sentences, side
 from earsight.data.starter.voices import HELD_OUT_VOICES, TRAINED_VOICES, Voices
 from earsight.media.sampling import Sampling
 
-VERSION = "1"
+VERSION = "2"
 FRAMES_PER_SECOND = 4
 COUNTS = {
     "test": {
@@ -274,9 +274,11 @@ def write_film(file: Path, frames: np.ndarray, waveform: np.ndarray | None) -> N
         container.mux(video.encode(None))
         if audio is not None and waveform is not None:
             size = audio.codec_context.frame_size or 1024
-            for begin in range(0, len(waveform), size):
+            # Whole frames only: what an encoder finds beyond a shorter last one is not always the same.
+            whole = np.pad(waveform, (0, -len(waveform) % size)).astype(np.float32)
+            for begin in range(0, len(whole), size):
                 part = av.AudioFrame.from_ndarray(
-                    np.ascontiguousarray(waveform[None, begin : begin + size]), format="fltp", layout="mono"
+                    np.ascontiguousarray(whole[None, begin : begin + size]), format="fltp", layout="mono"
                 )
                 part.sample_rate, part.pts = SAMPLE_RATE_HZ, begin
                 container.mux(audio.encode(part))

@@ -5,12 +5,14 @@ films.jsonl      a picture with a sound, asked of both     negatives.jsonl   a s
 speech.jsonl     a spoken sentence, to be written down     composed.jsonl    clips whose course is known
 prototypes.jsonl classes of the picture encoder, as features without a picture
 
+A medium is asked several questions in one conversation: its soft tokens are read once for all of them.
 Only the training side is used: what is held out stays so.
 """
 
 import hashlib
 import json
 import random
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,28 +21,31 @@ from earsight.data.records import Record, write_jsonl
 from earsight.data.starter import corpus as starter_corpus
 from earsight.data.starter.composed import Composer, Plan
 from earsight.data.starter.corpus import Corpus, Item
+from earsight.data.starter.course import NOTHING, course, further_questions
 from earsight.data.starter.licences import Tier
 from earsight.data.starter.prototypes import PREFIX, prototype_items
-from earsight.data.starter.questions import PICTURE_KINDS, QUESTIONS, SOUND_KINDS, UNNAMED_SOUNDS, Scene, answer
+from earsight.data.starter.questions import QUESTIONS, UNNAMED_SOUNDS, Scene, answer
 from earsight.data.starter.rendering import Renderer, address
 from earsight.data.starter.sentences import sentences, side
 from earsight.data.starter.voices import FLITE, TRAINED_VOICES, Voices
 
-VERSION = "1"  # raise when what is written changes
-VIEWS = {"picture": 4, "sound": 5}  # of each item; the first is rendered as in validation, the others are varied
+VERSION = "2"  # raise when what is written changes
+VIEWS = {"picture": 6, "sound": 6}  # of each item; the first is rendered as in validation, the others are varied
 FILMS = 3  # of each picture
 SAME_OBJECT = 0.5  # share of films whose sound is of the object that is shown, where there is one
 FLITE_SHARE = 3  # flite's voices speak so often for once of eSpeak's, whose formants are nobody's
+FURTHER = 2  # questions about a composed clip after the one it was made for
+FRAGMENTS = 12  # of so many sentences one is also spoken as a word or two
 COMPOSED = {
-    "which_side": 500,
-    "direction": 400,
-    "when": 800,
-    "which_first": 800,
-    "coincide": 800,
-    "how_many": 800,
-    "nothing_there": 200,
+    "which_side": 700,
+    "direction": 500,
+    "when": 900,
+    "which_first": 1100,
+    "coincide": 1100,
+    "how_many": 1400,
+    "nothing_there": 300,
     "matching": 1200,
-    "spoken_question": 1200,
+    "spoken_question": 1400,
 }
 SOURCE_FILE = "corpus.json"  # beside the records: which corpus their addresses mean
 
@@ -60,15 +65,19 @@ def write_starter_records(
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     pictures, sounds = corpus.of("picture", "train"), corpus.of("sound", "train")
-    draw = random.Random(seed)
+
+    def drawing(name: str) -> random.Random:
+        """Each file draws for itself: a change of one leaves the others, and the features stored of them, alone."""
+        return random.Random(f"{seed}/{name}")
+
     unseen = (item for item in (*corpus.pictures, *corpus.sounds) if item.split in ("val", "test"))
-    write_jsonl(folder / "pictures.jsonl", _pictures(pictures, draw))
-    write_jsonl(folder / "sounds.jsonl", _sounds(sounds, draw))
-    write_jsonl(folder / "films.jsonl", _films(pictures, sounds, draw))
-    write_jsonl(folder / "negatives.jsonl", _negatives(pictures, sounds, draw))
-    write_jsonl(folder / "prototypes.jsonl", _prototypes(prototype_items(unseen), draw))
+    write_jsonl(folder / "pictures.jsonl", _pictures(pictures, drawing("pictures")))
+    write_jsonl(folder / "sounds.jsonl", _sounds(sounds, drawing("sounds")))
+    write_jsonl(folder / "films.jsonl", _films(pictures, sounds, drawing("films")))
+    write_jsonl(folder / "negatives.jsonl", _negatives(pictures, sounds, drawing("negatives")))
+    write_jsonl(folder / "prototypes.jsonl", _prototypes(prototype_items(unseen), drawing("prototypes")))
     spoken = [one for one in sentences(cache_dir, source_dir) if side(one) == "train"]
-    write_jsonl(folder / "speech.jsonl", _speech(spoken, draw))
+    write_jsonl(folder / "speech.jsonl", _speech(spoken, seed))
     composer = Composer(corpus, "train", TRAINED_VOICES)
     write_jsonl(folder / "composed.jsonl", _composed(composer))
     packages = str(source_dir) if source_dir else None
@@ -88,27 +97,30 @@ def renderer_of(root: Path) -> Renderer | None:
     return Renderer(corpus, Voices.unpacked(cache_dir, source_dir))
 
 
-def record(
-    name: str, source: str, task: str, medium: dict[str, Any], told: tuple[str, str], extra: dict[str, Any]
-) -> Record:
-    """One question about one medium, and its answer."""
-    content = [medium, {"type": "text", "text": told[0]}]
-    messages = [
-        {"role": "user", "content": content},
-        {"role": "assistant", "content": [{"type": "text", "text": told[1]}]},
-    ]
+Turns = Sequence[tuple[str, str]]  # questions and their answers
+
+
+def record(name: str, source: str, task: str, medium: dict[str, Any], turns: Turns, extra: dict[str, Any]) -> Record:
+    """One medium, and questions about it with their answers."""
+    messages: list[dict[str, Any]] = []
+    for question, told in turns:
+        content = [{"type": "text", "text": question}]
+        messages.append({"role": "user", "content": content if messages else [medium, *content]})
+        messages.append({"role": "assistant", "content": [{"type": "text", "text": told}]})
     return Record(f"{source}/{name}", source, task, messages, extra=extra)
 
 
 def words_of(picture: Item | None = None, sound: Item | None = None, said: str = "") -> dict[str, Any]:
-    """What the first stage is to find in a medium (`earsight.training.alignment`)."""
-    found: dict[str, Any] = {}
+    """What the first stage is to find in a medium that is the same throughout (`earsight.training.alignment`)."""
+    found: dict[str, Any] = {"seen kind": NOTHING, "number": "no", "heard kind": NOTHING}
     if picture:
-        found["seen"] = [PICTURE_KINDS[picture.kind], picture.name]
+        found |= {"seen kind": picture.kind, "seen name": picture.name, "number": "one"}
     if sound:
-        found["heard"] = [SOUND_KINDS[sound.kind], "" if sound.kind in UNNAMED_SOUNDS else sound.name]
+        found |= {"heard kind": sound.kind}
+    if sound and sound.kind not in UNNAMED_SOUNDS:
+        found |= {"heard name": sound.name}
     if said:
-        found["said"] = said
+        found |= {"heard kind": "speech", "said": said}
     return {"words": found}
 
 
@@ -116,36 +128,34 @@ def _views(items: Sequence[Item], sense: str) -> Iterator[tuple[Item, int]]:
     return ((item, view) for item in items for view in range(VIEWS[sense]))
 
 
-def _told(scene: Scene, task: str, draw: random.Random) -> tuple[str, str]:
-    return draw.choice(QUESTIONS[task]), answer(scene, task)
+def _asked(scene: Scene, tasks: Sequence[str], draw: random.Random) -> Turns:
+    """Questions of these tasks, in random order: none of them is always the first."""
+    return [(draw.choice(QUESTIONS[task]), answer(scene, task)) for task in draw.sample(tasks, len(tasks))]
 
 
 def _pictures(items: Sequence[Item], draw: random.Random) -> Iterator[Record]:
     for item, view in _views(items, "picture"):
         scene = Scene("present", "absent", item.kind, item.name)
         medium = {"type": "image", "path": address("picture", item.id, view)}
-        for task in ("see", "see_kind", "see_name", draw.choice(("animal", "any_picture", "see_name"))):
-            told = _told(scene, task, draw)
-            yield record(f"{item.id}@{view}/{task}", "pictures", task, medium, told, words_of(item))
+        tasks = ("see_kind", "see_name", draw.choice(("see", "see", "animal", "any_picture")))
+        yield record(f"{item.id}@{view}", "pictures", "see", medium, _asked(scene, tasks, draw), words_of(item))
 
 
 def _prototypes(items: Sequence[Item], draw: random.Random) -> Iterator[Record]:
     for item, view in _views(items, "picture"):
         scene = Scene("present", "absent", item.kind, item.name)
         medium = {"type": "image", "path": f"{PREFIX}{item.id}/{view}"}
-        task = draw.choice(("see", "see_kind", "see_name"))
-        told = _told(scene, task, draw)
-        yield record(f"{item.id}@{view}/{task}", "prototypes", task, medium, told, words_of(item))
+        turns = _asked(scene, ("see_name", draw.choice(("see", "see_kind"))), draw)
+        yield record(f"{item.id}@{view}", "prototypes", "see", medium, turns, words_of(item))
 
 
 def _sounds(items: Sequence[Item], draw: random.Random) -> Iterator[Record]:
     for item, view in _views(items, "sound"):
         scene = Scene("absent", "present", None, None, item.kind, item.name)
         medium = {"type": "audio", "path": address("sound", item.id, view)}
-        more = ("any_sound", "see", "hear_name") if item.kind in UNNAMED_SOUNDS else ("any_sound", "see", "transcribe")
-        for task in ("hear", "hear_kind", "hear_name", draw.choice(more)):
-            told = _told(scene, task, draw)
-            yield record(f"{item.id}@{view}/{task}", "sounds", task, medium, told, words_of(None, item))
+        more = ("hear", "any_sound", "see") if item.kind in UNNAMED_SOUNDS else ("hear", "any_sound", "transcribe")
+        turns = _asked(scene, ("hear_kind", "hear_name", draw.choice(more)), draw)
+        yield record(f"{item.id}@{view}", "sounds", "hear", medium, turns, words_of(None, item))
 
 
 def _films(pictures: Sequence[Item], sounds: Sequence[Item], draw: random.Random) -> Iterator[Record]:
@@ -162,16 +172,14 @@ def _films(pictures: Sequence[Item], sounds: Sequence[Item], draw: random.Random
                 "path": address("picture", picture.id, draw.randrange(VIEWS["picture"])),
                 "sound": address("sound", sound.id, draw.randrange(VIEWS["sound"])),
             }
-            for task in ("both", draw.choice(("see_kind", "see_name", "see", "any_picture"))):
-                told = _told(scene, task, draw)
-                yield record(f"{picture.id}@{turn}/{task}", "films", task, medium, told, words_of(picture, sound))
-            task = draw.choice(("hear_kind", "hear_name", "hear", "any_sound"))
-            told = _told(scene, task, draw)
-            yield record(f"{picture.id}@{turn}/{task}", "films", task, medium, told, words_of(picture, sound))
+            seen = draw.choice(("see_kind", "see_name", "see", "any_picture"))
+            heard = draw.choice(("hear_kind", "hear_name", "hear", "any_sound"))
+            turns = _asked(scene, ("both", seen, heard), draw)
+            yield record(f"{picture.id}@{turn}", "films", "both", medium, turns, words_of(picture, sound))
 
 
 def _negatives(pictures: Sequence[Item], sounds: Sequence[Item], draw: random.Random) -> Iterator[Record]:
-    """A sense that is absent, silent or was to be ignored, and a question that needs it."""
+    """A sense that is absent, silent or was to be ignored, and questions that need it."""
     for picture, view in _views(pictures, "picture"):
         state = draw.choice(("absent", "silent", "ignored"))
         scene = Scene("present", state, picture.kind, picture.name)
@@ -180,26 +188,34 @@ def _negatives(pictures: Sequence[Item], sounds: Sequence[Item], draw: random.Ra
             medium["sound"] = address("silence") if state == "silent" else address("sound", draw.choice(sounds).id, 0)
         if state == "ignored":
             medium["audio"] = "ignore"
-        task = draw.choice(("hear", "any_sound", "hear_kind", "hear_name", "transcribe", "both"))
-        words = words_of(picture)
-        yield record(f"{picture.id}@{view}/{task}", "negatives", task, medium, _told(scene, task, draw), words)
+        tasks = draw.sample(("hear", "any_sound", "hear_kind", "hear_name", "transcribe", "both"), 3)
+        turns = _asked(scene, tasks, draw)
+        yield record(f"{picture.id}@{view}", "negatives", "hear", medium, turns, words_of(picture))
     for sound, view in _views(sounds, "sound"):
         scene = Scene("absent", "present", None, None, sound.kind, sound.name)
-        task = draw.choice(("see", "any_picture", "see_kind", "see_name"))
+        turns = _asked(scene, (*draw.sample(("see", "any_picture", "see_kind", "see_name"), 2), "any_sound"), draw)
         medium = {"type": "audio", "path": address("sound", sound.id, view)}
-        told = _told(scene, task, draw)
-        yield record(f"{sound.id}@{view}/{task}", "negatives", task, medium, told, words_of(None, sound))
+        yield record(f"{sound.id}@{view}", "negatives", "see", medium, turns, words_of(None, sound))
 
 
-def _speech(spoken: Sequence[str], draw: random.Random) -> Iterator[Record]:
+def _speech(spoken: Sequence[str], seed: int) -> Iterator[Record]:
     shares = [FLITE_SHARE if voice in FLITE else 1 for voice in TRAINED_VOICES]
-    for text in spoken:
-        voice = draw.choices(TRAINED_VOICES, weights=shares)[0]
-        medium = {"type": "audio", "path": address("speech", "train", voice, text)}
-        told = (draw.choice(QUESTIONS["transcribe"]), text)
-        extra = words_of(said=text) | {"voice": f"synthetic: {voice}"}
-        name = hashlib.sha256(text.encode()).hexdigest()[:16]
-        yield record(name, "speech", "transcribe", medium, told, extra)
+    for number, sentence in enumerate(spoken):
+        draw = random.Random(f"{seed}/speech/{sentence}")
+        for text in (sentence, _fragment(sentence, draw)) if number % FRAGMENTS == 0 else (sentence,):
+            voice = draw.choices(TRAINED_VOICES, weights=shares)[0]
+            medium = {"type": "audio", "path": address("speech", "train", voice, text)}
+            turns = [(draw.choice(QUESTIONS["transcribe"]), text)]
+            extra = words_of(said=text) | {"voice": f"synthetic: {voice}"}
+            name = hashlib.sha256(f"{sentence}/{text}".encode()).hexdigest()[:16]
+            yield record(name, "speech", "transcribe", medium, turns, extra)
+
+
+def _fragment(sentence: str, draw: random.Random) -> str:
+    """A word or two of a sentence: what is said is not always a sentence."""
+    words = sentence.split()
+    first, length = draw.randrange(len(words)), draw.choice((1, 1, 2))
+    return " ".join(words[first : first + length])
 
 
 def _composed(composer: Composer) -> Iterator[Record]:
@@ -209,9 +225,16 @@ def _composed(composer: Composer) -> Iterator[Record]:
 
 
 def composed_record(plan: Plan, split: str, number: int) -> Record:
-    """A composed clip, its question and what is true of it."""
+    """A composed clip, the question it was made for, further ones, and its course."""
     medium = {"type": "video", "path": address("composed", split, plan.task, number)}
-    extra: dict[str, Any] = {"cluster": list(plan.clusters)}
+    draw = random.Random(f"{split}/{plan.task}/{number}/questions")
+    more = further_questions(plan, draw)[:FURTHER]
+    turns = [(plan.question, plan.answer), *((question, told) for _, question, told in more)]
+    draw.shuffle(turns)
+    words: dict[str, Any] = dict(course(plan))
+    if said := [cue.text for cue in plan.cues if cue.text]:
+        words["said"] = re.sub(r"[^a-z ]", "", said[0].lower())
+    extra: dict[str, Any] = {"cluster": list(plan.clusters), "words": words}
     if plan.options:
         extra["options"] = list(plan.options)
-    return record(f"{plan.task}/{number}", "composed", plan.task, medium, (plan.question, plan.answer), extra)
+    return record(f"{plan.task}/{number}", "composed", plan.task, medium, turns, extra)

@@ -17,7 +17,7 @@ import numpy as np
 import soundfile
 from PIL import Image
 
-from earsight.data.starter.composed import Composer, Cue, Plan
+from earsight.data.starter.composed import PLANS, Composer, Cue, Plan
 from earsight.data.starter.corpus import SAMPLE_RATE_HZ, Corpus
 from earsight.data.starter.views import on_background, paste, render_picture, render_sound, render_speech, trimmed
 from earsight.data.starter.voices import HELD_OUT_VOICES, TRAINED_VOICES, Voices
@@ -46,7 +46,8 @@ class Rendered:
         return self.renderer.clip(self.address, sampling)
 
     def __repr__(self) -> str:
-        return f"{self.address}#{self.renderer.corpus.hash[:12]}"
+        drawn = f"-{PLANS}" if self.address.startswith(f"{SCHEME}composed/") else ""
+        return f"{self.address}#{self.renderer.corpus.hash[:12]}{drawn}"
 
 
 class Renderer:
@@ -129,7 +130,7 @@ def frame_at(plan: Plan, behind: Image.Image, seconds: float) -> np.ndarray:
     """One frame of a composed clip: (side, side, 3) uint8."""
     frame = behind.copy()
     for actor in plan.actors:
-        if seconds >= actor.appears_seconds:
+        if actor.is_there(seconds):
             paste(frame, actor.item, actor.place(seconds, plan.duration_seconds), actor.size)
     return np.asarray(frame)
 
