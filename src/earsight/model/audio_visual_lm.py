@@ -229,20 +229,20 @@ class EarsightForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     def soft_tokens(self, media: Mapping[str, Any]) -> SoftTokens:
         """Media inputs, or features encoded beforehand -> soft tokens of each medium."""
-        given = {s: media.get(f"{s}_features") for s in self.description.streams}
-        if any(values is not None for values in given.values()):
-            rates = {
-                s: e.rate_hz or self._picture_rate(n) for n, e in self.description.encoders.items() for s in e.dims
-            }
-            features = {
-                s: Features(values.float(), media[f"{s}_mask"], rates[s])
-                for s, values in given.items()
-                if values is not None
-            }
-        else:
-            features = self.encode(media)
         question = (media.get("instruction_ids"), media.get("instruction_mask"))
-        return self.connect(features, media["media_milliseconds"], *question)
+        return self.connect(self.features_of(media), media["media_milliseconds"], *question)
+
+    def features_of(self, media: Mapping[str, Any]) -> dict[str, Features]:
+        """The features that were encoded beforehand, or else those of the media."""
+        given = {s: media.get(f"{s}_features") for s in self.description.streams}
+        if not any(values is not None for values in given.values()):
+            return self.encode(media)
+        rates = {s: e.rate_hz or self._picture_rate(n) for n, e in self.description.encoders.items() for s in e.dims}
+        return {
+            s: Features(values.float(), media[f"{s}_mask"], rates[s])
+            for s, values in given.items()
+            if values is not None
+        }
 
     @torch.no_grad()
     def generate(self, inputs: Tensor | None = None, **kwargs: Any) -> Any:

@@ -131,7 +131,6 @@ def lay_out(clip: Clip, system: System) -> Laid:
                 pieces[name] = cut(clip, encoder, system, times)
     milliseconds = round(seconds * 1000)
     steps: dict[str, int] = {}
-    rates: dict[str, float] = {}
     for name, encoder in system.encoders.items():
         last = 0
         if encoder.sense == "picture":
@@ -139,11 +138,18 @@ def lay_out(clip: Clip, system: System) -> Laid:
         for piece in pieces.get(name, ()):
             last = max(last, piece.at + encoder.n_steps(len(piece.waveform)))
         steps |= dict.fromkeys(encoder.dims, last)
-        rates |= dict.fromkeys(encoder.dims, _picture_rate(system) if encoder.sense == "picture" else encoder.rate_hz)
-    count = system.connector.n_soft_tokens(Extent(milliseconds, steps, rates))
+    count = count_soft_tokens(system, milliseconds, steps)
     on_clock = system.sound_pieces == "clock" and clip.sound == "present"
     sound_from = round(clip.waveform_start_seconds * 1000) * on_clock
     return Laid(clip, milliseconds, sound_from, pictures, frames, pieces, count)
+
+
+def count_soft_tokens(system: System, milliseconds: int, steps: Mapping[str, int]) -> int:
+    """How many soft tokens a medium becomes, by the steps of each of its streams up to the last valid one."""
+    rates: dict[str, float] = {}
+    for encoder in system.encoders.values():
+        rates |= dict.fromkeys(encoder.dims, _picture_rate(system) if encoder.sense == "picture" else encoder.rate_hz)
+    return system.connector.n_soft_tokens(Extent(milliseconds, steps, rates))
 
 
 def is_still(clip: Clip) -> bool:
@@ -200,16 +206,13 @@ def media_tensors(laid: Sequence[Laid], system: System) -> dict[str, Tensor]:
 def soft_tokens_of(system: System, seconds: float) -> int:
     """How many soft tokens a clip of this length with picture and sound becomes."""
     steps: dict[str, int] = {}
-    rates: dict[str, float] = {}
     for encoder in system.encoders.values():
         if encoder.sense == "picture":
             length = system.n_frames or n_steps(seconds, system.connector.step_seconds)
-            rate = _picture_rate(system)
         else:
-            length, rate = n_sound_steps(encoder, system, seconds), encoder.rate_hz
+            length = n_sound_steps(encoder, system, seconds)
         steps |= dict.fromkeys(encoder.dims, length)
-        rates |= dict.fromkeys(encoder.dims, rate)
-    return system.connector.n_soft_tokens(Extent(round(seconds * 1000), steps, rates))
+    return count_soft_tokens(system, round(seconds * 1000), steps)
 
 
 def _sound_end(clip: Clip) -> float:

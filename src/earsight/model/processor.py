@@ -5,9 +5,11 @@ conversation -> chat template -> text with <|image|> <|audio|> <|video|>
              -> each slot becomes the system's slot text with one <|media|> for each soft token
 """
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from torch import Tensor
@@ -62,7 +64,8 @@ class EarsightProcessor(ProcessorMixin):
 
     @property
     def description(self) -> systems.System:
-        return systems.get(self.system, self.values)
+        # Asked for at every turn, and a millisecond to make; as JSON, for a processor's values are what JSON can hold.
+        return _described(self.system, json.dumps(self.values, sort_keys=True))
 
     @property
     def sampling_rate(self) -> int:
@@ -227,7 +230,9 @@ class EarsightProcessor(ProcessorMixin):
             own = "ignore" if medium.sound is not None else policy
             clip = load_clip(clip, self.sampling(num_frames), audio=own, **span)  # type: ignore[arg-type]
             clip = self.closer(clip, medium.source)
-        if medium.sound is not None and policy != "ignore":
+        if medium.sound is not None and policy == "ignore":
+            clip = replace(clip, sound="ignored")
+        elif medium.sound is not None:
             sound = self._rendered(medium.sound)
             if not isinstance(sound, Clip):
                 sound = load_clip(sound, self.sampling(), audio=policy)  # type: ignore[arg-type]
@@ -271,6 +276,11 @@ class EarsightProcessor(ProcessorMixin):
     @property
     def model_input_names(self) -> list[str]:
         return ["input_ids", "attention_mask", *input_names(self.description)]
+
+
+@lru_cache(maxsize=32)
+def _described(system: str, values: str) -> systems.System:
+    return systems.get(system, json.loads(values))
 
 
 def _listed(media: Any) -> list[Any]:

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from earsight.errors import EarsightError
 from earsight.model.conversation import Medium
-from earsight.model.media_inputs import Laid, lay_out, media_tensors
+from earsight.model.media_inputs import Laid, count_soft_tokens, lay_out, media_tensors
 from earsight.model.precision import native_dtype
 from earsight.model.processor import EarsightProcessor
 from earsight.types import Clip
@@ -69,7 +69,9 @@ class FeatureStore:
 
     def key(self, medium: Medium) -> str:
         """Which features a medium has. Raises EarsightError where its file is not there."""
-        parts = [content_hash(medium.source), content_hash(medium.sound) if medium.sound is not None else ""]
+        ignored = medium.sound is not None and medium.audio == "ignore"  # which one is then all the same
+        sound = "ignored" if ignored else "" if medium.sound is None else content_hash(medium.sound)
+        parts = [content_hash(medium.source), sound]
         parts += [str(one) for one in (medium.kind, medium.audio, medium.senses)]
         parts += [str(medium.start_seconds), str(medium.end_seconds)]
         return hashlib.sha256("|".join(parts).encode()).hexdigest()[:24]
@@ -89,7 +91,10 @@ class FeatureStore:
         }
         if self.half:
             features = {stream: (values.float(), mask) for stream, (values, mask) in features.items()}
-        return Stored(_laid(place), features)
+        # How many soft tokens they become is the connector's to say, and connectors share what encoders said.
+        steps = {name: int(mask.nonzero().max()) + 1 if bool(mask.any()) else 0 for name, (_, mask) in features.items()}
+        count = count_soft_tokens(self.processor.description, place["milliseconds"], steps)
+        return Stored(_laid(place, count), features)
 
     def fill(self, media: Iterable[Medium], model: Any, report: Progress | None = None) -> dict[str, str]:
         """Encode what is not stored yet; returns why some media could not be, by key."""
@@ -237,7 +242,7 @@ def _place(laid: Laid, streams: list[str]) -> dict[str, Any]:
     return {
         "streams": streams,
         "milliseconds": laid.milliseconds,
-        "n_soft_tokens": laid.n_soft_tokens,
+        "n_soft_tokens": laid.n_soft_tokens,  # of the connector then: good enough to group samples by length
         "picture": clip.picture,
         "sound": clip.sound,
         "duration_seconds": clip.duration_seconds,
@@ -245,7 +250,7 @@ def _place(laid: Laid, streams: list[str]) -> dict[str, Any]:
     }
 
 
-def _laid(place: dict[str, Any]) -> Laid:
+def _laid(place: dict[str, Any], n_soft_tokens: int) -> Laid:
     empty = Clip(
         frames=np.zeros((0, 1, 1, 3), dtype=np.uint8),
         frame_times=np.zeros(0),
@@ -257,4 +262,4 @@ def _laid(place: dict[str, Any]) -> Laid:
         sound=place["sound"],
         source=place["source"],
     )
-    return Laid(empty, place["milliseconds"], 0, (), (), {}, place["n_soft_tokens"])
+    return Laid(empty, place["milliseconds"], 0, (), (), {}, n_soft_tokens)
