@@ -14,10 +14,13 @@ from made_corpus import Tones, write_corpus  # noqa: E402
 from earsight import recipes  # noqa: E402
 from earsight.checkpoints.build import build_tiny  # noqa: E402
 from earsight.data.starter import records as starter_records  # noqa: E402
-from earsight.data.starter.rendering import Renderer  # noqa: E402
+from earsight.data.starter.rendering import Renderer, address  # noqa: E402
+from earsight.model.conversation import Medium  # noqa: E402
+from earsight.model.media_inputs import lay_out  # noqa: E402
 from earsight.training import samples  # noqa: E402
-from earsight.training.alignment import Words, ctc  # noqa: E402
+from earsight.training.alignment import ROLES, Words, ctc  # noqa: E402
 from earsight.training.building import build  # noqa: E402
+from earsight.training.feature_store import FeatureStore  # noqa: E402
 from earsight.training.pairing import Books  # noqa: E402
 from earsight.training.run import run  # noqa: E402
 from earsight.training.stages import Source  # noqa: E402
@@ -40,11 +43,18 @@ def tiny(root, steps):
     recipe = recipes.get("starter/tiny")
     sources = {name: Source(f"{name}.jsonl") for name in FILES}
     stages = {
+        "said": replace(
+            recipes.get("starter").stages["said"],
+            steps=3,
+            batch_size=2,
+            warmup_steps=1,
+            sources={"speech": sources["speech"]},
+        ),
         "words": replace(
             recipe.stages["words"],
             steps=steps,
             batch_size=6,
-            sources={name: sources[name] for name in ("pictures", "sounds", "films", "speech")},
+            sources={name: sources[name] for name in ("pictures", "sounds", "films", "composed", "speech")},
         ),
         "instruct": replace(recipe.stages["instruct"], steps=3, batch_size=6, sources=sources),
     }
@@ -70,7 +80,12 @@ def test_the_first_stage_brings_soft_tokens_nearer_to_the_words(root, tmp_path):
 
 
 def told():
-    return [{"seen": ["a bird", "owl"]}, {"heard": ["a bird", "crow"]}, {"said": "an owl"}]
+    return [
+        {"seen kind": "bird", "seen name": "owl"},
+        {"seen kind": "fish", "seen name": "trout"},
+        {"heard kind": ["nothing", "bird"], "number": ["no", "one"]},
+        {"said": "an owl"},
+    ]
 
 
 def test_what_is_not_known_of_a_medium_is_not_trained(root):
@@ -84,11 +99,73 @@ def test_what_is_not_known_of_a_medium_is_not_trained(root):
 
     Made.values = values
     model.soft_tokens = lambda inputs: Made
-    loss, parts = words.loss({"media_milliseconds": torch.tensor([1000])}, [{"seen": ["a bird", "owl"]}])
+    loss, parts = words.loss({"media_milliseconds": torch.tensor([1000])}, [{"seen kind": "bird", "seen name": "owl"}])
     loss.backward()
-    half = model.connector.config.n_queries // 2
+    first = model.connector.config.first_query
     assert set(parts) == {"loss/seen name"} | {"loss/seen kind"}
-    assert not values.grad[:, half:].any()
+    assert values.grad[:, first + ROLES["seen kind"]].any() and values.grad[:, first + ROLES["seen name"]].any()
+    assert not values.grad[:, :first].any() and not values.grad[:, first + 2 :].any()
+
+
+def test_the_speech_tokens_are_trained_alone_where_only_what_is_said_is_asked_for():
+    model, processor = build_tiny("starter")
+    words = Words(model, processor.tokenizer, told(), only_said=True)
+    model.connector.requires_grad_(True)
+    width = model.connector.speech.norm.normalized_shape[0]
+    given = {
+        "media_milliseconds": torch.tensor([2000]),
+        "speech_features": torch.randn(1, 20, width),
+        "speech_mask": torch.ones(1, 20, dtype=torch.bool),
+    }
+    loss, parts = words.loss(given, [{"said": "an owl", "heard kind": "speech"}])
+    loss.backward()
+    assert set(parts) == {"loss/tokens said", "loss/letters said"}
+    assert model.connector.speech.blank.grad.any() and not model.connector.query_tokens.grad.any()
+
+
+def test_moments_begin_as_numbers_and_trained_ones_stay():
+    model, processor = build_tiny("starter")
+    assert not model.connector.moments.any()
+    words = Words(model, processor.tokenizer, told())
+    one = model.get_input_embeddings().weight[words._ids("one")].mean(0)
+    assert torch.allclose(model.connector.moments[1], one)
+    model.connector.moments.data.fill_(7.0)
+    Words(model, processor.tokenizer, told())
+    assert model.connector.moments.eq(7.0).all()
+
+
+def test_stored_features_are_counted_by_the_connector_that_reads_them(root, tmp_path):
+    """Another connector of the same encoders shares what they said, not how many tokens it made of it."""
+    renderer = samples.renderer_of(root)
+    medium = Medium("video", renderer.source(address("composed", "train", "when", 0)))
+    counts = {}
+    for n_queries in (7, 3):
+        model, processor = build_tiny("starter", values={"connector": {"n_queries": n_queries}})
+        store = FeatureStore(tmp_path, model, processor)
+        assert (store.key(medium) in store) == bool(counts), "the second finds what the first has stored"
+        store.fill([medium], model)
+        counts[n_queries] = store.get(store.key(medium)).laid.n_soft_tokens
+        assert counts[n_queries] == lay_out(processor.clip(medium), processor.description).n_soft_tokens
+    assert counts[7] > counts[3]
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_rendered_sound_that_is_to_be_ignored_is_told_as_ignored_and_not_as_absent(root, tmp_path, stored):
+    """As with files: else a training would teach that a clip without a sound track was ignored."""
+    renderer = samples.renderer_of(root)
+    picture, sound = renderer.corpus.of("picture", "train")[0], renderer.corpus.of("sound", "train")[0]
+    at = renderer.source(address("picture", picture.id, 1))
+    model, processor = build_tiny("starter")
+    store = FeatureStore(tmp_path, model, processor)
+    states = {}
+    for audio, heard in ((None, "present"), ("ignore", "ignored")):
+        medium = Medium("image", at, audio=audio, sound=renderer.source(address("sound", sound.id, 1)))
+        if stored:
+            store.fill([medium], model)
+            states[heard] = store.get(store.key(medium)).laid.clip.sound
+        else:
+            states[heard] = processor.clip(medium).sound
+    assert states == {"present": "present", "ignored": "ignored"}
 
 
 def test_ctc_is_least_where_the_tokens_say_it():

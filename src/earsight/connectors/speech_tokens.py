@@ -44,13 +44,20 @@ class SpeechTokens(nn.Module):
 class _Block(nn.Module):
     def __init__(self, hidden: int, kernel: int, dropout: float) -> None:
         super().__init__()
-        self.along = nn.Conv1d(hidden, hidden, kernel, padding=kernel // 2, groups=hidden)
+        # In two dimensions, for there channels may come last: three times as fast on a processor.
+        self.along = nn.Conv2d(hidden, hidden, (kernel, 1), padding=(kernel // 2, 0), groups=hidden)
         self.norm = nn.LayerNorm(hidden)
         self.widen, self.narrow = nn.Linear(hidden, 3 * hidden), nn.Linear(3 * hidden, hidden)
         self.dropout = dropout
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(n_media, time, hidden) -> the same."""
-        gathered = self.norm(self.along(hidden.transpose(1, 2)).transpose(1, 2))
-        changed = self.narrow(functional.gelu(self.widen(gathered)))
+        changed = self.narrow(functional.gelu(self.widen(self.norm(self._gathered(hidden)))))
         return hidden + torch.dropout(changed, self.dropout, self.training)
+
+    def _gathered(self, hidden: Tensor) -> Tensor:
+        """The convolution, in its weights' own type: in bfloat16 a processor has no fast one."""
+        with torch.autocast(hidden.device.type, enabled=False):
+            columns = hidden.to(self.along.weight.dtype).transpose(1, 2).unsqueeze(-1)
+            made = self.along(columns.contiguous(memory_format=torch.channels_last))
+        return made.squeeze(-1).transpose(1, 2).to(hidden.dtype)

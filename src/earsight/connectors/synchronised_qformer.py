@@ -5,7 +5,9 @@
     sound   (step: 10 frames) --+
 
 With `said`, one of the streams is not joined but becomes soft tokens of its own (`speech_tokens.py`), for a few queries
-a second cannot hold what was said: a window is then [query tokens, one token for each frame of the stream].
+a second cannot hold what was said. With `n_moments` a window begins with a token for its place on the clock. A window
+is then [its moment, query tokens, one token for each frame of what was said]. With `context_windows` the queries read
+the windows before as well: that something begins is only seen against what was there before.
 
 Sun et al., "video-SALMONN", ICML 2024, sections 3.1 and 3.2, equations 1 and 2.
 """
@@ -20,6 +22,8 @@ from torch import Tensor, nn
 from earsight.connectors.speech_tokens import SpeechTokens
 from earsight.connectors.windows import n_steps, n_windows, split_windows
 from earsight.types import Extent, Features, SoftTokens
+
+GLANCE_HIDDEN = 512
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,26 @@ class SynchronisedQFormerConfig:
     said_hidden: int = 320
     said_blocks: int = 4
     said_kernel: int = 7  # tokens that a block gathers
-    n_moments: int = 0  # windows that are told their place on the clock; later ones are not
+    n_moments: int = 0  # windows that are told their place on the clock; a later one's token is zero
+    context_windows: int = 0  # earlier windows that a window's queries read too
+    # Numbers of each position that a two-layer network reads, all of a window's at once, beside the Q-Former: what
+    # attention is slow to find, such as where something is, it finds within a hundred steps. 0: none, as published.
+    glance: int = 0
+
+    @property
+    def first_query(self) -> int:
+        """Where a window's query tokens begin: after that of its moment."""
+        return int(self.n_moments > 0)
+
+    @property
+    def first_said(self) -> int:
+        """Where a window's tokens of what was said begin: after its query tokens."""
+        return self.first_query + self.n_queries
 
     @property
     def tokens_per_window(self) -> int:
-        """Query tokens, then those of what was said."""
-        return self.n_queries + (self.steps_per_window * self.positions if self.said else 0)
+        """Its moment, query tokens, then what was said."""
+        return self.first_said + (self.steps_per_window * self.positions if self.said else 0)
 
     @property
     def steps_per_window(self) -> int:
@@ -75,10 +93,20 @@ class SynchronisedQFormer(nn.Module):
         self.norms = nn.ModuleDict({name: nn.LayerNorm(dims[name]) for name in config.streams})
         # One linear map a stream, summed, equals one linear map of their concatenation (equation 1).
         self.join = nn.ModuleDict({name: nn.Linear(dims[name], width) for name in config.streams})
-        window = config.steps_per_window * config.positions
-        self.position_embedding = nn.Parameter(torch.randn(1, window, width) * 0.02)
+        window = config.steps_per_window * config.positions * (1 + config.context_windows)
+        # As wide as what is joined to it, or where something is would be lost beside what it is.
+        self.position_embedding = nn.Parameter(torch.randn(1, window, width) * 0.5)
         self.join_norm = nn.LayerNorm(width)
         self.query_tokens = nn.Parameter(torch.randn(1, config.n_queries, width) * 0.02)
+        if config.glance:
+            self.glance = nn.Sequential(
+                nn.Linear(width, config.glance),
+                nn.Flatten(),
+                nn.Dropout(config.dropout),
+                nn.Linear(window * config.glance, GLANCE_HIDDEN),
+                nn.GELU(),
+                nn.Linear(GLANCE_HIDDEN, config.n_queries * llm_dim),
+            )
         self.qformer = Blip2QFormerModel(
             Blip2QFormerConfig(
                 hidden_size=width,
@@ -114,8 +142,8 @@ class SynchronisedQFormer(nn.Module):
             [n_steps(int(one) / 1000, config.step_seconds) for one in milliseconds], device=milliseconds.device
         )
         joined, valid = self._join(features, (len(steps), int(steps.max())))
-        windows = split_windows(joined, config.steps_per_window)  # (n_media, n_windows, window, hidden)
-        masks = split_windows(valid, config.steps_per_window)  # (n_media, n_windows, window)
+        windows = with_context(split_windows(joined, config.steps_per_window), config.context_windows)
+        masks = with_context(split_windows(valid, config.steps_per_window), config.context_windows)
         # Whole padding windows of a shorter medium are never computed: a batch then equals its members alone.
         counts = -(-steps // config.steps_per_window)
         kept = torch.arange(windows.shape[1], device=steps.device)[None] < counts[:, None]
@@ -126,11 +154,17 @@ class SynchronisedQFormer(nn.Module):
             said = self._said(features.get(config.said), (len(steps), kept.shape[1])).to(values.dtype)
             values = torch.cat([values, said], dim=2)
         if self.moments is not None:
-            told = min(len(self.moments), kept.shape[1])
-            values[:, :told] = values[:, :told] + self.moments[:told, None].to(values.dtype)
+            values = torch.cat([self._moments(kept.shape).to(values.dtype), values], dim=2)
         values = values * kept[:, :, None, None]
         mask = kept[:, :, None].expand(-1, -1, config.tokens_per_window)
         return SoftTokens(values.flatten(1, 2), mask.flatten(1, 2))
+
+    def _moments(self, shape: torch.Size) -> Tensor:
+        """(n_media, n_windows) -> (n_media, n_windows, 1, llm_dim)."""
+        assert self.moments is not None
+        beyond = self.moments.new_zeros(max(0, shape[1] - len(self.moments)), self.llm_dim)
+        told = torch.cat([self.moments[: shape[1]], beyond])
+        return told[None, :, None].expand(shape[0], -1, -1, -1)
 
     def _said(self, given: Features | None, shape: tuple[int, int]) -> Tensor:
         """Frames of what was said, or nothing -> (n_media, n_windows, frames of a window, llm_dim)."""
@@ -139,9 +173,12 @@ class SynchronisedQFormer(nn.Module):
         if given is None:
             empty = self.query_tokens.new_zeros(n_media, steps * self.config.positions, self.llm_dim)
             return empty.unflatten(1, (count, -1))
+        return self.said_tokens(given, steps).unflatten(1, (count, -1))
+
+    def said_tokens(self, given: Features, steps: int) -> Tensor:
+        """Frames of what was said over so many steps: (n_media, time, dim) -> (n_media, steps * positions, llm_dim)."""
         values, mask = self._in_steps(given, steps)  # (n_media, steps, positions, dim)
-        tokens = self.speech(values.flatten(1, 2), mask.flatten(1, 2)) * self.speech_scale
-        return tokens.unflatten(1, (count, -1))
+        return self.speech(values.flatten(1, 2), mask.flatten(1, 2)) * self.speech_scale
 
     def _join(self, features: Mapping[str, Features], shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """{stream: (n_media, steps, positions, dim)} -> (n_media, steps, positions, hidden) and where anything is."""
@@ -178,4 +215,18 @@ class SynchronisedQFormer(nn.Module):
         read = self.qformer(
             query_embeds=queries, encoder_hidden_states=hidden, encoder_attention_mask=(valid | empty).long()
         ).last_hidden_state
-        return self.project(read) * self.scale
+        made = self.project(read)
+        if self.config.glance:
+            made = made + self.glance(hidden * valid.unsqueeze(-1)).unflatten(1, (self.config.n_queries, -1))
+        return made * self.scale
+
+
+def with_context(windows: Tensor, count: int) -> Tensor:
+    """Each window after the `count` windows before it, zero where there is none.
+
+    (n_media, n_windows, window, ...) -> (n_media, n_windows, (count + 1) * window, ...)
+    """
+    before = [torch.zeros_like(windows) for _ in range(count)]
+    for back, shifted in enumerate(before, start=1):
+        shifted[:, back:] = windows[:, :-back]
+    return torch.cat([*reversed(before), windows], dim=2)

@@ -50,7 +50,7 @@ def card(records: dict[str, Any]) -> str:
         "",
         table(scores),
         "",
-        "On the validation side (no setting was compared on it for these weights):",
+        "On the validation side:",
         "",
         table(validation),
         "",

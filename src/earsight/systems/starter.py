@@ -1,6 +1,6 @@
 """The starter: a small trained system that runs on a laptop.
 
-frames   -> EfficientNet-Lite2 ---------+-- time-synchronised Q-Former, 6 tokens a second ---+
+frames   -> EfficientNet-Lite2 ---------+-- time-synchronised Q-Former, 8 tokens a second ---+
 waveform -> Whisper base, layers 3, 5 --+                                                    +-> <|media|> slot
 waveform -> Whisper base, last layer ------ convolutions, 10 tokens a second ----------------+   -> SmolLM2 + LoRA
 """
@@ -21,8 +21,11 @@ SYSTEM = System(
         streams=("vision", "sound"),
         said="speech",
         window_seconds=1.0,
-        n_queries=6,
+        n_queries=7,  # one for each thing that is told of a second (`earsight.training.alignment`)
         n_moments=60,
+        context_windows=1,
+        n_layers=1,
+        glance=64,
         dropout=0.2,  # the corpus is small
     ),
     language_model=SMOLLM2_135M,
@@ -49,7 +52,7 @@ VARIANTS = {
             },
         },
         "connector": {
-            "n_queries": 4,
+            "n_queries": 7,
             "hidden": 24,
             "n_layers": 1,
             "n_heads": 2,

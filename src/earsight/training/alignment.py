@@ -1,8 +1,11 @@
-"""The objective "words": the connector alone is to reach the language model's words. No pass through that model.
+"""The objectives "words" and "said": the connector alone is to reach the language model's words, without that model.
 
-    query tokens, first half of a window  -> nearest kind and name of what is seen, by cosine     (when it is known)
-    query tokens, second half             -> nearest kind and name of what is heard
-    speech tokens                         -> the tokens of what is said, by CTC; and its letters, by a head of their own
+    a query token of a window  -> nearest of its role's words, by cosine: what is seen, where, how many, what is heard,
+                                  whether it begins just now
+    speech tokens              -> the tokens of what is said, by CTC; and its letters, by a head of their own
+    the token of a moment      begins as the number of its window
+
+"said" is the second of these by itself: its steps are cheap, and it needs many.
 
 Words are the language model's own input embeddings, so what is learned here is what it reads later. Which token of
 speech is which word is not known: CTC (Graves et al., 2006) sums over every way to place them.
@@ -19,26 +22,39 @@ from earsight.connectors.speech_tokens import LETTERS
 from earsight.model.media_inputs import feature_names, input_names
 
 SHARPNESS = 16.0  # cosines lie in [-1, 1]; this makes them usable as logits
-NAME_WEIGHT, LETTER_WEIGHT = 0.5, 0.3
+LETTER_WEIGHT = 0.5
 MOST_TOKENS = 8000  # rarer tokens of speech are learnt by their letters
+OTHER_TOKENS = 700  # that those of a batch are told apart from
+# Which query token of a window tells what. Two roles share one where their words do not crowd each other.
+ROLES = {
+    "seen kind": 0,
+    "seen name": 1,
+    "place": 2,
+    "number": 2,
+    "seen change": 3,
+    "heard kind": 4,
+    "heard name": 5,
+    "heard change": 6,
+}
+NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
 class Words:
     """What the records' media are to become, and how far the connector is from it."""
 
-    def __init__(self, model: Any, tokenizer: Any, told: Sequence[Mapping[str, Any]]) -> None:
-        """`told` are the `words` of all records: {"seen": [kind, name], "heard": [kind, name], "said": text}."""
-        self.model, self.tokenizer = model, tokenizer
+    def __init__(self, model: Any, tokenizer: Any, told: Sequence[Mapping[str, Any]], only_said: bool = False) -> None:
+        """`told` are the `words` of all records: {role: word, or one a window with None for unknown; "said": text}."""
+        self.model, self.tokenizer, self.only_said = model, tokenizer, only_said
         table = model.get_input_embeddings().weight.detach().float()
         self.centre = table.mean(0)
         self.places: dict[str, dict[str, int]] = {}
         self.vectors: dict[str, Tensor] = {}
-        for sense in ("seen", "heard"):
-            for level, name in enumerate(("kind", "name")):
-                words = sorted({one[sense][level] for one in told if sense in one and one[sense][level]})
-                self.places[f"{sense} {name}"] = {word: place for place, word in enumerate(words)}
-                vectors = [table[self._ids(word)].mean(0) - self.centre for word in words]
-                self.vectors[f"{sense} {name}"] = functional.normalize(torch.stack(vectors), dim=-1) if words else table
+        for role in ROLES:
+            words = sorted({word for one in told for word in _listed(one.get(role)) if word})
+            if words:
+                self.places[role] = {word: place for place, word in enumerate(words)}
+                vectors = torch.stack([table[self._ids(word)].mean(0) for word in words])
+                self.vectors[role] = functional.normalize(vectors - self.centre, dim=-1)
         counts = torch.zeros(len(table), dtype=torch.long)
         for one in told:
             if "said" in one:
@@ -46,39 +62,80 @@ class Words:
         spoken = counts.argsort(descending=True)[: min(MOST_TOKENS, int((counts > 0).sum()))]
         self.spoken = {token: place for place, token in enumerate(spoken.tolist(), start=1)}  # 0 is CTC's blank
         self.vectors["said"] = functional.normalize(table[spoken] - self.centre, dim=-1)
+        self._number_moments(table)
 
     def _ids(self, text: str) -> list[int]:
         return list(self.tokenizer(f" {text}", add_special_tokens=False)["input_ids"])
 
+    def _number_moments(self, table: Tensor) -> None:
+        """Let the moments, where nothing has trained them yet, begin as numbers."""
+        moments = getattr(self.model.connector, "moments", None)
+        if moments is None or bool(moments.any()):
+            return
+        told = [NUMBERS[one] if one < len(NUMBERS) else str(one) for one in range(len(moments))]
+        with torch.no_grad():
+            moments.copy_(torch.stack([table[self._ids(one)].mean(0) for one in told]))
+
     def loss(self, inputs: Mapping[str, Any], words: Sequence[Mapping[str, Any]]) -> tuple[Tensor, dict[str, float]]:
         """A batch's media inputs and their words -> the loss, and its parts by name."""
         wanted = {*feature_names(self.model.description), *input_names(self.model.description)}
-        made = self.model.soft_tokens({name: value for name, value in inputs.items() if name in wanted})
-        config = self.model.connector.config
-        windows = made.values.float().unflatten(
-            1, (-1, config.tokens_per_window)
-        )  # (n_media, n_windows, tokens, llm_dim)
-        valid = made.mask.unflatten(1, (-1, config.tokens_per_window))[..., :1].float()  # (n_media, n_windows, 1)
-        half = config.n_queries // 2
-        parts: dict[str, Tensor] = {}
-        for sense, queries in (("seen", windows[:, :, :half]), ("heard", windows[:, :, half : config.n_queries])):
-            summary = (queries.mean(2) * valid).sum(1) / valid.sum(1) - self.centre
-            parts[f"{sense} kind"] = self._nearest(summary, sense, 0, words)
-            parts[f"{sense} name"] = self._nearest(summary, sense, 1, words) * NAME_WEIGHT
-        parts |= self._said(windows[:, :, config.n_queries :].flatten(1, 2), inputs, words)
+        media = {name: value for name, value in inputs.items() if name in wanted}
+        parts = self._of_speech(media, words) if self.only_said else self._of_all(media, words)
         losses = [value for value in parts.values() if value.requires_grad]
-        total = torch.stack(losses).sum() if losses else windows.sum() * 0.0
+        # What no loss of this batch reaches takes part with nothing: several processes exchange every gradient.
+        trained = (value for value in self.model.connector.parameters() if value.requires_grad)
+        total = sum((value.flatten()[0] * 0.0 for value in trained), torch.zeros((), device=self.model.device))
+        total = total + torch.stack(losses).sum() if losses else total
         return total, {f"loss/{name}": float(value.detach()) for name, value in parts.items() if value.requires_grad}
 
-    def _nearest(self, summary: Tensor, sense: str, level: int, words: Sequence[Mapping[str, Any]]) -> Tensor:
-        """(n_media, llm_dim) -> cross-entropy over the words, of those media whose word is known."""
-        name = f"{sense} {('kind', 'name')[level]}"
-        known = [row for row, one in enumerate(words) if sense in one and one[sense][level]]
-        if not known:
-            return summary.new_zeros(())
-        target = torch.tensor([self.places[name][words[row][sense][level]] for row in known], device=summary.device)
-        logits = SHARPNESS * functional.normalize(summary[known], dim=-1) @ self.vectors[name].to(summary.device).T
-        return functional.cross_entropy(logits, target)
+    def _of_all(self, media: Mapping[str, Any], words: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
+        made, config = self.model.soft_tokens(media), self.model.connector.config
+        # (n_media, n_windows, tokens, llm_dim)
+        windows = made.values.float().unflatten(1, (-1, config.tokens_per_window))
+        valid = made.mask.unflatten(1, (-1, config.tokens_per_window))[..., 0]  # (n_media, n_windows)
+        queries = windows[:, :, config.first_query : config.first_said]
+        parts = {
+            role: self._nearest(queries[:, :, place % config.n_queries], valid, role, words)
+            for role, place in ROLES.items()
+            if role in self.places
+        }
+        return parts | self._said(windows[:, :, config.first_said :].flatten(1, 2), media, words)
+
+    def _of_speech(self, media: Mapping[str, Any], words: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
+        """The query tokens are not even computed."""
+        config = self.model.connector.config
+        given = self.model.features_of(media).get(config.said)
+        if given is None:
+            return {}
+        steps = -(-given.values.shape[1] // config.positions)
+        return self._said(self.model.connector.said_tokens(given, steps).float(), media, words)
+
+    def _nearest(self, tokens: Tensor, valid: Tensor, role: str, words: Sequence[Mapping[str, Any]]) -> Tensor:
+        """(n_media, n_windows, llm_dim) -> cross-entropy over the role's words; each medium counts once.
+
+        One word for a whole medium is asked of the mean of its windows: a sound is not in each of its seconds.
+        """
+        found: list[Tensor] = []
+        targets: list[int] = []
+        weights: list[float] = []
+        for row, one in enumerate(words):
+            told = one.get(role)
+            if isinstance(told, str):
+                found.append(tokens[row][valid[row]].mean(0))
+                targets.append(self.places[role][told])
+                weights.append(1.0)
+            elif told:
+                known = [(at, word) for at, word in enumerate(told[: int(valid[row].sum())]) if word]
+                found += [tokens[row, at] for at, _ in known]
+                targets += [self.places[role][word] for _, word in known]
+                weights += [1.0 / len(known) for _ in known]
+        if not found:
+            return tokens.new_zeros(())
+        near = functional.normalize(torch.stack(found) - self.centre.to(tokens.device), dim=-1)
+        logits = SHARPNESS * near @ self.vectors[role].to(tokens.device).T
+        losses = functional.cross_entropy(logits, torch.tensor(targets, device=tokens.device), reduction="none")
+        shares = losses.new_tensor(weights)
+        return (losses * shares).sum() / shares.sum()
 
     def _said(self, tokens: Tensor, inputs: Mapping[str, Any], words: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         """(n_media, time, llm_dim) -> the two CTC losses, of those media whose words are known."""
@@ -91,12 +148,16 @@ class Words:
         steps = inputs["media_milliseconds"][rows] * config.positions / (1000 * config.step_seconds)
         lengths = steps.ceil().long().clamp(max=tokens.shape[1])
         heard = tokens[rows, : int(lengths.max())]
-        vectors = torch.cat([functional.normalize(speech.blank, dim=0)[None], self.vectors["said"].to(heard.device)])
-        pieces = SHARPNESS * functional.normalize(heard - self.centre.to(heard.device), dim=-1) @ vectors.T
         ids = [[self.spoken.get(one, -1) for one in self._ids(words[row]["said"])] for row in rows]
         # A sentence with a token outside the list is left to its letters.
-        whole = torch.tensor([-1 not in one for one in ids], device=heard.device)
-        pieces_loss = ctc(pieces, lengths, [one if -1 not in one else [] for one in ids])
+        whole = torch.tensor([-1 not in one for one in ids], device=tokens.device)
+        ids = [one if -1 not in one else [] for one in ids]
+        kept = self._some({place for one in ids for place in one})
+        at = {place: row for row, place in enumerate(kept, start=1)}
+        table = self.vectors["said"].to(tokens.device)[torch.tensor(kept, device=tokens.device) - 1]
+        vectors = torch.cat([functional.normalize(speech.blank, dim=0)[None], table])
+        near = functional.normalize(heard - self.centre.to(tokens.device), dim=-1)
+        pieces_loss = ctc(SHARPNESS * near @ vectors.T, lengths, [[at[place] for place in one] for one in ids])
         letters = [[LETTERS.index(letter) + 1 for letter in words[row]["said"] if letter in LETTERS] for row in rows]
         spelled = speech.spell(heard)  # (n, time, slots, letters)
         letters_loss = ctc(spelled.flatten(1, 2), lengths * spelled.shape[2], letters)
@@ -104,6 +165,16 @@ class Words:
             "tokens said": (pieces_loss * whole).sum() / whole.sum().clamp(min=1),
             "letters said": LETTER_WEIGHT * letters_loss.mean(),
         }
+
+    def _some(self, wanted: set[int]) -> list[int]:
+        """The wanted tokens among others at random: all of them at every time would be most of a step's work."""
+        others = torch.randperm(len(self.spoken))[:OTHER_TOKENS] + 1
+        return sorted(wanted | set(others.tolist()))
+
+
+def _listed(told: Any) -> Sequence[str | None]:
+    """A role's words: one, one a window, or none."""
+    return (told,) if isinstance(told, str) else told or ()
 
 
 def ctc(logits: Tensor, lengths: Tensor, targets: Sequence[Sequence[int]]) -> Tensor:

@@ -137,13 +137,13 @@ def collate(processor: EarsightProcessor, samples: Sequence[Prepared]) -> dict[s
     laid = [one for sample in samples for one in sample.laid]
     if laid:
         features = [one for sample in samples for one in sample.features]
-        batch |= _padded_features(features) if features else media_tensors(laid, processor.description)
+        batch |= padded_features(features) if features else media_tensors(laid, processor.description)
         batch["media_milliseconds"] = torch.tensor([one.milliseconds for one in laid])
         batch |= processor.question_ids([question for sample in samples for question in sample.questions])
     return batch
 
 
-def _padded_features(media: Sequence[Mapping[str, tuple[Tensor, Tensor]]]) -> dict[str, Tensor]:
+def padded_features(media: Sequence[Mapping[str, tuple[Tensor, Tensor]]]) -> dict[str, Tensor]:
     """{stream: (values (time, ..., dim), mask (time,))} of each medium -> STREAM_features, STREAM_mask of all."""
     made: dict[str, Tensor] = {}
     for stream in sorted({name for one in media for name in one}):

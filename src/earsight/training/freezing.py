@@ -14,7 +14,7 @@ def apply(model: Any, trains: Sequence[str], objective: str = "answers") -> list
     """Freeze everything but what is named; returns the names of what is trained.
 
     "connector", "lora", "language_model" (without LoRA), "encoders", or a pattern such as "connector.adapter.*".
-    What serves the objective "words" alone is trained by it alone.
+    What serves the objectives "words" and "said" alone is trained by them alone.
     Trained parameters are held in float32, whatever the rest is in.
 
     Raises:
@@ -26,7 +26,7 @@ def apply(model: Any, trains: Sequence[str], objective: str = "answers") -> list
     chosen: dict[str, nn.Parameter] = {}
     for pattern in trains:
         found = {name: value for name, value in model.named_parameters() if matches(name, pattern)}
-        if objective != "words":
+        if objective == "answers":
             found = {name: value for name, value in found.items() if not heads_of_words(name)}
         if not found:
             parts = sorted({name.split(".")[0] for name, _ in model.named_parameters()})
@@ -49,7 +49,7 @@ def matches(name: str, pattern: str) -> bool:
 
 
 def heads_of_words(name: str) -> bool:
-    """Whether a parameter serves the objective "words" alone: no answer goes through it."""
+    """Whether a parameter serves the objectives "words" and "said" alone: no answer goes through it."""
     return ".speech.letters." in name or name.endswith(".speech.blank")
 
 

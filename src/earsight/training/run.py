@@ -116,11 +116,11 @@ def _run_stage(
 
 
 def _words(stage: Stage, model: Any, processor: Any, books: Books) -> Words | None:
-    """What the objective "words" is to reach, of all the stage's records."""
-    if stage.objective != "words":
+    """What the objectives "words" and "said" are to reach, of all the stage's records."""
+    if stage.objective == "answers":
         return None
     told = [record.extra.get("words", {}) for records in books.records.values() for record in records]
-    return Words(model, processor.tokenizer, told)
+    return Words(model, processor.tokenizer, told, only_said=stage.objective == "said")
 
 
 def _store(recipe: Recipe, stage: Stage, model: Any, processor: Any, books: Books) -> FeatureStore | None:

@@ -51,8 +51,8 @@ class Stage:
     weight_decay: float = 0.05
     max_grad_norm: float = 0.0  # 0: gradients are not clipped
     # "answers": the answer's next tokens; "words": the connector alone is to reach the language model's words for what
-    # is seen, heard and said (`earsight.training.alignment`)
-    objective: Literal["answers", "words"] = "answers"
+    # is seen, heard and said; "said": its speech tokens alone (`earsight.training.alignment`)
+    objective: Literal["answers", "words", "said"] = "answers"
     losses: Mapping[str, float] = field(default_factory=dict)  # auxiliary losses and their weights
     pairing: Pairing = "recorded"
     writes: Writing | None = None
