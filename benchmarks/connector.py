@@ -49,7 +49,9 @@ def recipe_of(variant: Mapping[str, Any], steps: int) -> Recipe:
     plain = recipes.get("starter")
     words = plain.stages["words"]
     sources = {name: source for name, source in words.sources.items() if name != "speech"}
-    stages = {"words": replace(words, sources=sources, steps=steps)}
+    glances = variant.get("glance", True)
+    trains = tuple(one for one in words.trains if glances or ".glance." not in one)
+    stages = {"words": replace(words, trains=trains, sources=sources, steps=steps)}
     data = replace(plain.data, root=str(data_root(plain)))
     return replace(plain, stages=stages, data=data, values={"connector": dict(variant)}, save_every=10**6)
 
@@ -101,9 +103,10 @@ def _right(words: Words, role: str, told: Any, tokens: Tensor) -> float | None:
     return sum(one == place for one, (_, place) in zip(found, targets, strict=True)) / len(targets)
 
 
-def measured(steps: int) -> list[str]:
-    """Rows of a Markdown table: variant, parameters, accuracy of each role."""
-    lines = [f"| after {steps} steps | parameters | {' | '.join(ROLES)} |", "|---" * (len(ROLES) + 2) + "|"]
+def measured(steps: int) -> None:
+    """Print a Markdown table, row after row: variant, parameters, accuracy of each role."""
+    print(f"| after {steps} steps | parameters | {' | '.join(ROLES)} |")
+    print("|---" * (len(ROLES) + 2) + "|", flush=True)
     for name, variant in VARIANTS.items():
         recipe = recipe_of(variant, steps)
         with tempfile.TemporaryDirectory() as out:
@@ -118,8 +121,7 @@ def measured(steps: int) -> list[str]:
         found = accuracies(model, words, store, asked(renderer))
         size = sum(value.numel() for value in model.connector.parameters())
         cells = " | ".join(f"{found[role]:.2f}" if role in found else "" for role in ROLES)
-        lines.append(f"| {name} | {size / 1e6:.1f} M | {cells} |")
-    return lines
+        print(f"| {name} | {size / 1e6:.1f} M | {cells} |", flush=True)
 
 
 def main() -> None:
@@ -127,7 +129,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200)
     given = parser.parse_args()
     try:
-        print("\n".join(measured(given.steps)))
+        measured(given.steps)
     except EarsightError as error:
         print(f"not measured: {error}")
 

@@ -29,7 +29,7 @@ def demo(starter):
 
 
 def test_what_the_demos_answer_claims_to_know_is_true_of_its_clip(starter):
-    """The kind is what the starter knows; the name after "probably" is its guess, and its card tells how often right."""
+    """The kind is what it claims to know; the name after "probably" is its guess."""
     assert starter.ask(str(DEMO), "Which animal is it?").text.startswith("A mammal, probably a")
 
 
