@@ -44,7 +44,7 @@ class SpeechTokens(nn.Module):
 class _Block(nn.Module):
     def __init__(self, hidden: int, kernel: int, dropout: float) -> None:
         super().__init__()
-        # In two dimensions, for there channels may come last: three times as fast on a processor.
+        # In two dimensions, for there channels may come last, which is faster on a processor.
         self.along = nn.Conv2d(hidden, hidden, (kernel, 1), padding=(kernel // 2, 0), groups=hidden)
         self.norm = nn.LayerNorm(hidden)
         self.widen, self.narrow = nn.Linear(hidden, 3 * hidden), nn.Linear(3 * hidden, hidden)

@@ -47,8 +47,8 @@ class SynchronisedQFormerConfig:
     said_kernel: int = 7  # tokens that a block gathers
     n_moments: int = 0  # windows that are told their place on the clock; a later one's token is zero
     context_windows: int = 0  # earlier windows that a window's queries read too
-    # Numbers of each position that a two-layer network reads, all of a window's at once, beside the Q-Former: what
-    # attention is slow to find, such as where something is, it finds within a hundred steps. 0: none, as published.
+    # Numbers of each position that a two-layer network reads, all of a window's at once, beside the Q-Former: it finds
+    # sooner where something is (benchmarks/results/connector.md). 0: none, as published.
     glance: int = 0
 
     @property
@@ -94,7 +94,7 @@ class SynchronisedQFormer(nn.Module):
         # One linear map a stream, summed, equals one linear map of their concatenation (equation 1).
         self.join = nn.ModuleDict({name: nn.Linear(dims[name], width) for name in config.streams})
         window = config.steps_per_window * config.positions * (1 + config.context_windows)
-        # As wide as what is joined to it, or where something is would be lost beside what it is.
+        # About as wide as what it is added to.
         self.position_embedding = nn.Parameter(torch.randn(1, window, width) * 0.5)
         self.join_norm = nn.LayerNorm(width)
         self.query_tokens = nn.Parameter(torch.randn(1, config.n_queries, width) * 0.02)

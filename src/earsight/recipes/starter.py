@@ -42,7 +42,8 @@ QUERIES = (
     "project.*",
     "scale",
 )
-WORDS = Stage(
+WORDS = replace(
+    SAID,
     # Its speech tokens are left as the first stage made them; its moments begin as numbers.
     trains=tuple(f"connector.{name}" for name in (*QUERIES, "moments")),
     sources={
@@ -54,13 +55,9 @@ WORDS = Stage(
     steps=2000,
     batch_size=48,
     learning_rate=1e-3,
-    warmup_steps=100,
-    betas=(0.9, 0.98),
-    weight_decay=0.01,
-    max_grad_norm=1.0,
-    group_by_length=True,
 )
-INSTRUCT = Stage(
+INSTRUCT = replace(
+    WORDS,
     trains=("connector", "lora"),
     sources={
         **NAMED,
@@ -68,14 +65,13 @@ INSTRUCT = Stage(
         "composed": Source("composed.jsonl", weight=4.0),
         "speech": replace(SPOKEN, weight=3.0),
     },
+    objective="answers",
     steps=600,
     batch_size=16,
     learning_rate=5e-4,
     rates={"connector": 1e-4},
     warmup_steps=40,
-    weight_decay=0.01,
-    max_grad_norm=1.0,
-    group_by_length=True,
+    betas=(0.9, 0.999),
 )
 RECIPE = Recipe(
     system="starter",
