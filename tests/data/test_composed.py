@@ -171,6 +171,19 @@ def test_further_questions_have_the_answers_of_the_tasks_they_are_of(renderer, t
                 assert (appears < sounds) == ("object" in told)
 
 
+def test_clips_are_asked_further_about_their_order_whichever_comes_first(renderer):
+    told = {"which_first": set(), "coincide": set()}
+    for task in told:
+        for number in range(60):
+            plan = renderer.composer("train").plan(task, number)
+            for other, _, answer in further_questions(plan, random.Random(number)):
+                if other in told:
+                    appears, sounds = moments(plan)
+                    told[other].add((answer, sounds > appears))
+    assert {("The object.", True), ("The sound.", False)} == told["which_first"]
+    assert told["coincide"] == {("No, apart.", True), ("No, apart.", False)}
+
+
 def test_a_spoken_question_is_in_the_sound_and_not_in_the_text(renderer):
     for plan, _ in clips(renderer, "spoken_question"):
         said = [cue for cue in plan.cues if cue.voice]

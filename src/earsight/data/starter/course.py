@@ -104,10 +104,9 @@ def _about_order(plan: Plan) -> Iterator[tuple[str, str, str]]:
     if len(late) != 1 or len(plan.cues) != 1:
         return
     (actor,), (cue,) = late, plan.cues
-    apart = cue.begins_seconds - math.ceil(actor.appears_seconds)
-    if abs(apart) >= min(APART_SECONDS):
-        first = "object" if apart > 0 else "sound"
-        yield "which_first", "Which comes first, the object or the sound?", f"The {first}."
-    if abs(apart) >= max(APART_SECONDS) or 0 <= apart < min(APART_SECONDS):
-        told = "Yes, together." if apart < min(APART_SECONDS) and apart >= 0 else "No, apart."
+    apart = math.floor(cue.begins_seconds) - math.ceil(actor.appears_seconds)  # between their moments
+    if apart:
+        yield "which_first", "Which comes first, the object or the sound?", f"The {'object' if apart > 0 else 'sound'}."
+    if not apart or abs(apart) >= max(APART_SECONDS):  # a second apart is neither
+        told = "No, apart." if apart else "Yes, together."
         yield "coincide", "Do the object and the sound begin together?", told

@@ -29,7 +29,7 @@ from earsight.data.starter.rendering import Renderer, address
 from earsight.data.starter.sentences import sentences, side
 from earsight.data.starter.voices import FLITE, TRAINED_VOICES, Voices
 
-VERSION = "2"  # raise when what is written changes
+VERSION = "3"  # raise when what is written changes
 VIEWS = {"picture": 6, "sound": 6}  # of each item; the first is rendered as in validation, the others are varied
 FILMS = 3  # of each picture
 SAME_OBJECT = 0.5  # share of films whose sound is of the object that is shown, where there is one
