@@ -15,6 +15,7 @@ from earsight import recipes  # noqa: E402
 from earsight.checkpoints.build import build_tiny  # noqa: E402
 from earsight.data.starter import records as starter_records  # noqa: E402
 from earsight.data.starter.rendering import Renderer, address  # noqa: E402
+from earsight.errors import EarsightError  # noqa: E402
 from earsight.model.conversation import Medium  # noqa: E402
 from earsight.model.media_inputs import lay_out  # noqa: E402
 from earsight.training import samples  # noqa: E402
@@ -200,3 +201,25 @@ def test_grouping_by_length_shows_every_sample_once_and_pads_less(root):
         return sum(4 * max(batch) - sum(batch) for batch in lengths)
 
     assert padding(order) < 0.5 * padding(range(80))
+
+
+def test_a_source_holds_records_of_its_tasks_only(root):
+    stage = recipes.get("starter").stages["instruct"]
+    whole = Books.open(replace(stage, sources={"all": Source("composed.jsonl")}), root)
+    some = Books.open(replace(stage, sources={"order": Source("composed.jsonl", tasks=("when", "coincide"))}), root)
+    wanted = [record.id for record in whole.records["all"] if record.task in ("when", "coincide")]
+    assert [record.id for record in some.records["order"]] == wanted and 0 < len(wanted) < len(whole.records["all"])
+
+
+def test_a_task_that_no_record_has_is_refused_and_the_others_named(root):
+    stage = replace(
+        recipes.get("starter").stages["instruct"], sources={"order": Source("composed.jsonl", tasks=("wen",))}
+    )
+    with pytest.raises(EarsightError, match=r"no record of the task wen \(sources.order.tasks\); it has: coincide, .*"):
+        Books.open(stage, root)
+
+
+def test_a_connector_with_too_few_query_tokens_for_what_is_told_is_refused():
+    model, processor = build_tiny("starter", values={"connector": {"n_queries": 4}})
+    with pytest.raises(EarsightError, match="needs 7 query tokens a window.* has 4"):
+        Words(model, processor.tokenizer, told())

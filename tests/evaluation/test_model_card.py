@@ -1,0 +1,38 @@
+"""What a model card says of a starter, whichever of the systems it is."""
+
+from pathlib import Path
+
+import pytest
+
+import earsight
+from earsight.evaluation import model_card
+
+SHIPPED = Path(earsight.__file__).parent / "checkpoints" / "starter"
+
+
+def card_of(system, sources):
+    records = model_card.read_records(SHIPPED)
+    training = records["training"]
+    stages = {name: {**stage, "sources": sources} for name, stage in training["recipe"]["stages"].items()}
+    recipe = {**training["recipe"], "system": system, "stages": stages, "values": {}}
+    return model_card.card({**records, "training": {**training, "recipe": recipe}})
+
+
+@pytest.mark.parametrize(
+    ("system", "sources", "said", "not_said"),
+    [
+        ("starter", ("pictures", "sounds", "composed"), "The weights here", "hears and does not see"),
+        ("salmonn/starter", ("sounds", "speech"), "It hears and does not see", "EfficientNet"),
+        ("av_llm/starter", ("pictures", "sounds"), "`earsight train starter/av-llm`", "The weights here"),
+    ],
+)
+def test_a_card_tells_what_its_system_perceives_where_its_weights_are_and_how_they_were_trained(
+    system, sources, said, not_said
+):
+    card = card_of(system, dict.fromkeys(sources, {}))
+    assert said in card and not_said not in card
+
+
+def test_a_card_names_only_the_media_that_were_trained_on():
+    card = card_of("salmonn/starter", {"sounds": {}, "speech": {}})
+    assert "trained on short sounds and sentences in synthetic voices; not on natural video" in " ".join(card.split())
