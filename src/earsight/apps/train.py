@@ -19,6 +19,10 @@ def train(
         list[str] | None,
         typer.Argument(metavar="[NAME=VALUE]...", help="Such as stages.instruct.learning_rate=2e-5 data.root=/data."),
     ] = None,
+    tier: Annotated[
+        str | None,
+        typer.Option(help="Licences that the starter corpus may hold: open, share-alike or gpl, which is all."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/RECIPE without it.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done; no weight is read.")] = False,
@@ -34,8 +38,10 @@ def train(
     if recipe == "ablation":
         from earsight.apps.ablation import ablation
 
-        if settings or resume or dry_run:
-            raise EarsightError("an ablation takes no settings and always resumes; leave them, --resume, --dry-run out")
+        if settings or resume or dry_run or tier:
+            raise EarsightError(
+                "an ablation takes no settings and always resumes; leave them, --tier, --resume and --dry-run out"
+            )
         ablation(only or [], 3 if seeds is None else seeds, steps, scale or "starter", out, report)
         return
     if only or report or seeds is not None or steps is not None or scale is not None:
@@ -44,9 +50,11 @@ def train(
     from dataclasses import replace
 
     from earsight import recipes
-    from earsight.training.building import build, data_root
+    from earsight.training.building import STARTER, build, data_root
 
-    made = recipes.get(recipe, settings or [])
+    made = recipes.get(recipe, [*(settings or []), *_of_tier(tier)])
+    if tier and made.data.root != STARTER:
+        raise EarsightError(f"--tier {tier}: {recipe} is trained on {made.data.root}, not on the starter corpus")
     if dry_run:
         print("\n".join(lines(made)))
         return
@@ -56,6 +64,17 @@ def train(
 
     run(made, folder, build, resume)
     print(f"the model is in {folder}/model, the trained weights of each stage in {folder}/STAGE/trained")
+
+
+def _of_tier(tier: str | None) -> list[str]:
+    """The setting that --tier stands for.
+
+    Raises:
+        EarsightError: no such tier.
+    """
+    from earsight.data.starter.licences import get_tier
+
+    return [] if tier is None else [f"data.tier={get_tier(tier)}"]
 
 
 def lines(recipe: "Recipe") -> list[str]:

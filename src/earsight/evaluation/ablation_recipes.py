@@ -111,4 +111,5 @@ def _stage(stage: Stage, group: Group, name: str, scale: Scale) -> Stage:
         batch_size=scale.batch_size,
         warmup_steps=steps // 10,
         warmup_from=0.0,
+        group_by_length=False,  # batches of all variants hold the same records
     )

@@ -65,7 +65,7 @@ VARIANTS = {
     "pt2": {"stages": {"instruct": {"pairing": "apart then joint"}}},
     "starter": with_sources(
         replace(
-            _small("av_llm/starter", ("connector", "lora"), steps=600, batch_size=16),
+            _small("av_llm/starter", ("connector", "lora"), steps=400, batch_size=16),
             data=Data(root="starter-corpus", half_features=True),
         ),
         {"composed": Source("composed.jsonl", weight=2.0)},

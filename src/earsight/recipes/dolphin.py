@@ -62,10 +62,11 @@ VARIANTS = {
     },
     "starter": with_sources(
         replace(
-            _small("dolphin/starter", ("connector", "lora"), steps=600, batch_size=16),
+            _small("dolphin/starter", ("connector", "lora"), steps=400, batch_size=16),
             data=Data(root="starter-corpus", half_features=True),
         ),
         {"composed": Source("composed.jsonl", weight=2.0)},
+        group_by_length=True,
     ),
     "tiny": replace(
         _small("dolphin/tiny", ("connector", "language_model"), steps=4, batch_size=2),

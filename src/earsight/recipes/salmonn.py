@@ -88,10 +88,11 @@ VARIANTS = {
     "7b": {"system": "salmonn/7b"},
     "starter": with_sources(
         replace(
-            _small("salmonn/starter", {"sounds": Source("sounds.jsonl")}, steps=600, batch_size=16, rate=5e-4),
+            _small("salmonn/starter", {"sounds": Source("sounds.jsonl")}, steps=400, batch_size=16, rate=5e-4),
             data=Data(root="starter-corpus", half_features=True),
         ),
         {"speech": Source("speech.jsonl", limit=24_000)},
+        group_by_length=True,
     ),
     "tiny": replace(
         _small("salmonn/tiny", {"sounds": Source("sounds.jsonl")}, steps=4, batch_size=2, rate=1e-3),

@@ -56,7 +56,7 @@ VARIANTS = {
     "7b": {"system": "video_salmonn/7b"},
     "starter": with_sources(
         replace(
-            _small("video_salmonn/starter", steps=1000, batch_size=16, rate=5e-4),
+            _small("video_salmonn/starter", steps=600, batch_size=16, rate=5e-4),
             data=Data(root="starter-corpus", half_features=True),
         ),
         {"composed": Source("composed.jsonl"), "speech": Source("speech.jsonl", limit=24_000)},

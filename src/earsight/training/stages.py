@@ -107,10 +107,12 @@ def changed(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
     return made
 
 
-def with_sources(recipe: Recipe, more: Mapping[str, Source]) -> Recipe:
+def with_sources(recipe: Recipe, more: Mapping[str, Source], group_by_length: bool = False) -> Recipe:
     """The recipe, each of its stages drawing from more records, but for those whose answers the model writes."""
     stages = {
-        name: stage if stage.writes else replace(stage, sources={**stage.sources, **more})
+        name: stage
+        if stage.writes
+        else replace(stage, sources={**stage.sources, **more}, group_by_length=group_by_length)
         for name, stage in recipe.stages.items()
     }
     return replace(recipe, stages=stages)
