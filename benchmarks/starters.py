@@ -1,0 +1,70 @@
+"""The default starter beside its sisters, one for each of the four systems, and beside what sees and hears nothing.
+
+    python -m benchmarks.starters
+
+Reads the scores that their cards were written from: benchmarks/trained/NAME/scores.json of `earsight evaluate` with
+what `earsight train starter/NAME` left. Nothing is trained or asked here.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import earsight
+
+HERE = Path(__file__).parent / "trained"
+DEFAULT = Path(earsight.__file__).parent / "checkpoints" / "starter"
+Scores = dict[tuple[str, str], dict[str, Any]]  # by ability and condition
+
+
+def read(folder: Path) -> tuple[str, Scores]:
+    """A model's scores -> the benchmark that they are of, and each score."""
+    told = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
+    benchmark = f"{told['benchmark']['name']} {told['benchmark']['version']} ({told['benchmark']['digest'][:12]})"
+    return benchmark, {(one["ability"], one["condition"]): one for one in told["scores"]}
+
+
+def cell(one: dict[str, Any] | None) -> str:
+    return "" if one is None else f"{one['score']:.2f} [{one['low']:.2f}, {one['high']:.2f}]"
+
+
+def blind(models: list[Scores], ability: str) -> str:
+    """The best that any of them scores with a sense that the ability needs taken away."""
+    some = [
+        one
+        for scores in models
+        for (name, condition), one in scores.items()
+        if name == ability and condition != "full" and not one["same_as_full"]
+    ]
+    if not some:
+        return ""
+    best = max(some, key=lambda one: one["score"] if one["higher_is_better"] else -one["score"])
+    return f"{best['score']:.2f}"
+
+
+def table(models: dict[str, Scores]) -> list[str]:
+    """Markdown: a row an ability, a column a model."""
+    metrics = {one["ability"]: one["metric"] for scores in models.values() for one in scores.values()}
+    lines = ["| ability | " + " | ".join(models) + " | best blind |", "|---" * (len(models) + 2) + "|"]
+    for ability, metric in metrics.items():
+        cells = [cell(scores.get((ability, "full"))) for scores in models.values()]
+        metric = next(
+            one["metric"] for scores in models.values() for one in scores.values() if one["ability"] == ability
+        )
+        lines.append(f"| {ability} ({metric}) | " + " | ".join(cells) + f" | {blind(list(models.values()), ability)} |")
+    return lines
+
+
+def main() -> None:
+    folders = {"starter": DEFAULT} | {file.parent.name: file.parent for file in sorted(HERE.glob("*/scores.json"))}
+    read_from = {name: read(folder) for name, folder in folders.items()}
+    by_benchmark: dict[str, dict[str, Scores]] = {}
+    for name, (benchmark, scores) in read_from.items():
+        by_benchmark.setdefault(benchmark, {})[name] = scores
+    for benchmark, models in by_benchmark.items():  # scores of different tests do not stand in one table
+        print(f"On {benchmark}, with everything; 95 % intervals:\n")
+        print("\n".join(table(models)) + "\n")
+
+
+if __name__ == "__main__":
+    main()
