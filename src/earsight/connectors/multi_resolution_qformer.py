@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from earsight.connectors.causal_qformer import Causal, CausalQFormer, causal_qformer_name
 from earsight.connectors.packing import lengths, pack
+from earsight.connectors.qformer_sizes import qformer_sizes
 from earsight.connectors.windows import n_windows, split_windows, zeroed
 from earsight.errors import EarsightError
 from earsight.types import Extent, Features, SoftTokens
@@ -126,8 +127,6 @@ class MultiResolutionQFormerConfig:
 class MultiResolutionQFormer(nn.Module):
     def __init__(self, config: MultiResolutionQFormerConfig, dims: Mapping[str, int], llm_dim: int) -> None:
         super().__init__()
-        from transformers import Blip2QFormerConfig
-
         self.config = config
         steps = config.steps_per_window[-1]
         if steps * config.positions > config.max_positions:
@@ -143,17 +142,7 @@ class MultiResolutionQFormer(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.position_embedding = nn.Embedding(config.max_positions, width)
         nn.init.normal_(self.position_embedding.weight, std=0.02)
-        sizes = Blip2QFormerConfig(
-            hidden_size=config.hidden,
-            num_hidden_layers=config.n_layers,
-            num_attention_heads=config.n_heads,
-            intermediate_size=config.intermediate,
-            hidden_dropout_prob=config.dropout,
-            attention_probs_dropout_prob=config.dropout,
-            cross_attention_frequency=1,
-            encoder_hidden_size=width,
-            attn_implementation="sdpa",
-        )
+        sizes = qformer_sizes(config, width, intermediate_size=config.intermediate, attn_implementation="sdpa")
         self.query_tokens = nn.ParameterList(
             torch.randn(1, level.n_queries, config.hidden) * 0.02 for level in config.levels
         )

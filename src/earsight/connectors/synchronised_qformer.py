@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from earsight.connectors.qformer_sizes import qformer_sizes
 from earsight.connectors.speech_tokens import SpeechTokens
 from earsight.connectors.windows import n_steps, n_windows, split_windows
 from earsight.types import Extent, Features, SoftTokens
@@ -86,7 +87,7 @@ class SynchronisedQFormerConfig:
 class SynchronisedQFormer(nn.Module):
     def __init__(self, config: SynchronisedQFormerConfig, dims: Mapping[str, int], llm_dim: int) -> None:
         super().__init__()
-        from transformers import Blip2QFormerConfig, Blip2QFormerModel
+        from transformers import Blip2QFormerModel
 
         self.config, self.llm_dim = config, llm_dim
         width = config.hidden
@@ -108,18 +109,8 @@ class SynchronisedQFormer(nn.Module):
                 nn.Linear(GLANCE_HIDDEN, config.n_queries * llm_dim),
             )
         self.qformer = Blip2QFormerModel(
-            Blip2QFormerConfig(
-                hidden_size=width,
-                num_hidden_layers=config.n_layers,
-                num_attention_heads=config.n_heads,
-                intermediate_size=4 * width,
-                hidden_dropout_prob=config.dropout,
-                attention_probs_dropout_prob=config.dropout,
-                cross_attention_frequency=1,
-                encoder_hidden_size=width,
-                # BERT's 0.02 leaves a narrow, fresh Q-Former almost deaf to what it reads.
-                initializer_range=width**-0.5,
-            )
+            # BERT's initial 0.02 leaves a narrow, fresh Q-Former almost deaf to what it reads.
+            qformer_sizes(config, width, intermediate_size=4 * width, initializer_range=width**-0.5)
         )
         self.project = nn.Linear(width, llm_dim)
         # Soft tokens leave with the spread of the language model's own embeddings, not with that of a LayerNorm.

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from earsight.connectors.packing import lengths as last_steps
+from earsight.connectors.qformer_sizes import qformer_sizes
 from earsight.connectors.windows import zeroed
 from earsight.errors import EarsightError
 from earsight.types import Extent, Features, SoftTokens
@@ -83,23 +84,14 @@ class WindowQFormerConfig:
 class WindowQFormer(nn.Module):
     def __init__(self, config: WindowQFormerConfig, dims: Mapping[str, int], llm_dim: int) -> None:
         super().__init__()
-        from transformers import Blip2QFormerConfig, Blip2QFormerModel
+        from transformers import Blip2QFormerModel
 
         self.config = config
         self.widths = {name: dims[name] for name in config.streams}
         self.norms = nn.ModuleDict({name: nn.LayerNorm(width) for name, width in self.widths.items()})
         self.query_tokens = nn.Parameter(torch.randn(1, config.n_queries, config.hidden) * 0.02)
         self.qformer = Blip2QFormerModel(
-            Blip2QFormerConfig(
-                hidden_size=config.hidden,
-                num_hidden_layers=config.n_layers,
-                num_attention_heads=config.n_heads,
-                intermediate_size=config.intermediate,
-                hidden_dropout_prob=config.dropout,
-                attention_probs_dropout_prob=config.dropout,
-                cross_attention_frequency=1,
-                encoder_hidden_size=sum(self.widths.values()),
-            )
+            qformer_sizes(config, sum(self.widths.values()), intermediate_size=config.intermediate)
         )
         self.project = nn.Linear(config.hidden, llm_dim)
 
