@@ -24,7 +24,7 @@ from transformers import PrinterCallback, TrainerCallback, TrainingArguments, se
 from earsight.checkpoints.parts import cache_root, parts_folder
 from earsight.data.ledger import Ledger
 from earsight.errors import EarsightError
-from earsight.training import freezing
+from earsight.training import attention, freezing
 from earsight.training.alignment import Words
 from earsight.training.checkpoints import SavesTrained, last_checkpoint, load_trained_parts, save_trained_parts
 from earsight.training.class_prototypes import is_prototype, put_prototypes
@@ -108,7 +108,7 @@ def _run_stage(
         callbacks=[SavesTrained(ledger, folder), Progress(folder.name), *callbacks],
     )
     trainer.remove_callback(PrinterCallback)  # prints what `Progress` says better
-    with counted(folder, "training"):
+    with counted(folder, "training"), attention.faster(model):
         trainer.train(resume_from_checkpoint=last_checkpoint(folder) if resume else None)
     ledger.write(folder / "ledger.json")
     ledger.least_samples = 1  # a short stage is judged at its end
