@@ -22,7 +22,7 @@ from transformers import TrainerCallback
 from benchmarks.ask import write_clip
 from earsight import recipes
 from earsight.checkpoints.parts import cache_root
-from earsight.training import freezing
+from earsight.training import attention, freezing
 from earsight.training.building import build
 from earsight.training.conversations import collate
 from earsight.training.feature_store import FeatureStore
@@ -108,13 +108,14 @@ def bare_loop(root: Path) -> float:
     optimizer = torch.optim.AdamW([value for value in model.parameters() if value.requires_grad], lr=1e-4)
     model.train()
     ends = []
-    for step in range(STEPS):
-        drawn = [samples[step * BATCH + row][1] for row in range(BATCH)]
-        loss = model(**collate(processor, drawn)).loss
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        ends.append(time.perf_counter())
+    with attention.faster(model):
+        for step in range(STEPS):
+            drawn = [samples[step * BATCH + row][1] for row in range(BATCH)]
+            loss = model(**collate(processor, drawn)).loss
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            ends.append(time.perf_counter())
     return statistics.median(np.diff(ends))
 
 
