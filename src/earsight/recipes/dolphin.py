@@ -63,7 +63,7 @@ VARIANTS = {
     "starter": with_sources(
         replace(
             _small("dolphin/starter", ("connector", "lora"), steps=400, batch_size=16),
-            data=Data(root="starter-corpus", half_features=True),
+            data=Data(root="starter-corpus", cache_features="always", half_features=True),
         ),
         {"composed": Source("composed.jsonl", weight=2.0)},
         group_by_length=True,

@@ -89,7 +89,7 @@ VARIANTS = {
     "starter": with_sources(
         replace(
             _small("salmonn/starter", {"sounds": Source("sounds.jsonl")}, steps=400, batch_size=16, rate=5e-4),
-            data=Data(root="starter-corpus", half_features=True),
+            data=Data(root="starter-corpus", cache_features="always", half_features=True),
         ),
         {"speech": Source("speech.jsonl", limit=24_000)},
         group_by_length=True,

@@ -57,7 +57,7 @@ VARIANTS = {
     "starter": with_sources(
         replace(
             _small("video_salmonn/starter", steps=600, batch_size=16, rate=5e-4),
-            data=Data(root="starter-corpus", half_features=True),
+            data=Data(root="starter-corpus", cache_features="always", half_features=True),
         ),
         {"composed": Source("composed.jsonl"), "speech": Source("speech.jsonl", limit=24_000)},
     ),
