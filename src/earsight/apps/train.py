@@ -49,12 +49,9 @@ def train(
         raise EarsightError(f"--only, --seeds, --steps, --scale and --report are of ablation; a recipe takes {hint}")
     from dataclasses import replace
 
-    from earsight import recipes
-    from earsight.training.building import STARTER, build, data_root
+    from earsight.training.building import build, data_root
 
-    made = recipes.get(recipe, [*(settings or []), *_of_tier(tier)])
-    if tier and made.data.root != STARTER:
-        raise EarsightError(f"--tier {tier}: {recipe} is trained on {made.data.root}, not on the starter corpus")
+    made = _recipe(recipe, settings or [], tier)
     if dry_run:
         print("\n".join(lines(made)))
         return
@@ -66,15 +63,22 @@ def train(
     print(f"the model is in {folder}/model, the trained weights of each stage in {folder}/STAGE/trained")
 
 
-def _of_tier(tier: str | None) -> list[str]:
-    """The setting that --tier stands for.
+def _recipe(name: str, settings: list[str], tier: str | None) -> "Recipe":
+    """A recipe with its settings, and with those media of the starter corpus that a licence tier holds.
 
     Raises:
-        EarsightError: no such tier.
+        EarsightError: no such recipe, setting or tier, or it is not trained on the starter corpus.
     """
+    from earsight import recipes
     from earsight.data.starter.licences import get_tier
+    from earsight.training.building import STARTER
 
-    return [] if tier is None else [f"data.tier={get_tier(tier)}"]
+    if tier is None:
+        return recipes.get(name, settings)
+    made = recipes.get(name, [*settings, f"data.tier={get_tier(tier)}"])
+    if made.data.root != STARTER:
+        raise EarsightError(f"--tier {tier}: {name} is trained on {made.data.root}, not on the starter corpus")
+    return made
 
 
 def lines(recipe: "Recipe") -> list[str]:
