@@ -1,7 +1,7 @@
 """The objectives "words" and "said": the connector alone is to reach the language model's words, without that model.
 
     a query token of a window  -> nearest of its role's words, by cosine: what is seen, where, how many, what is heard,
-                                  whether it begins just now
+                                  whether it begins just now, and together with what is seen
     speech tokens              -> the tokens of what is said, by CTC; and its letters, by a head of their own
     the token of a moment      begins as the number of its window
 

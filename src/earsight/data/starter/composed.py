@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from earsight.data.starter.corpus import Corpus, Item, Split
 from earsight.data.starter.questions import PICTURE_KINDS, UNNAMED_SOUNDS
 
-PLANS = "2"  # raise when an address is to draw another clip: stored features are known by it
+PLANS = "3"  # raise when an address is to draw another clip: stored features are known by it
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven")
 SEATS = ((0.26, 0.28), (0.74, 0.28), (0.26, 0.74), (0.74, 0.74))  # where several objects stand: centres, right and down
 # A clip's length says nothing about its course: it is drawn apart from it. Nor does the moment at which one of two

@@ -17,9 +17,17 @@ PLACES = {"left": (0.0, 0.35), "middle": (0.44, 0.56), "right": (0.65, 1.0)}  # 
 
 
 def course(plan: Plan) -> Course:
-    """What is seen and heard in each second of a plan."""
+    """What is seen and heard in each second of a plan.
+
+    A sound that begins in the second in which something appears begins "together" with it: said in one word, so that
+    the language model need not compare two.
+    """
     seconds = range(math.ceil(plan.duration_seconds))
-    return _seen(plan, seconds) | _heard(plan, seconds)
+    told = _seen(plan, seconds) | _heard(plan, seconds)
+    for second, change in enumerate(told.get("heard change", [])):
+        if change == "begins" and told["seen change"][second] == "appears":
+            told["heard change"][second] = "together"
+    return told
 
 
 def _seen(plan: Plan, seconds: Sequence[int]) -> Course:

@@ -29,7 +29,7 @@ from earsight.data.starter.rendering import Renderer, address
 from earsight.data.starter.sentences import sentences, side
 from earsight.data.starter.voices import FLITE, TRAINED_VOICES, Voices
 
-VERSION = "3"  # raise when what is written changes
+VERSION = "4"  # raise when what is written changes
 VIEWS = {"picture": 6, "sound": 6}  # of each item; the first is rendered as in validation, the others are varied
 FILMS = 3  # of each picture
 SAME_OBJECT = 0.5  # share of films whose sound is of the object that is shown, where there is one
@@ -41,9 +41,9 @@ COMPOSED = {
     "direction": 500,
     "when": 900,
     "which_first": 1100,
-    "coincide": 1100,
-    "how_many": 1400,
-    "nothing_there": 300,
+    "coincide": 1500,
+    "how_many": 2000,
+    "nothing_there": 600,
     "matching": 1200,
     "spoken_question": 1400,
 }

@@ -101,7 +101,7 @@ class Renderer:
     def _composed(self, plan: Plan, split: str, at: str, sampling: Sampling) -> Clip:
         rng = np.random.default_rng(_seed(at))
         times, _ = sampling.moments(0.0, plan.duration_seconds)
-        behind = on_background(self._background(split), plan.background, rng)
+        behind = on_background(self._background(split), plan.background, rng, varied=split == "train")
         frames = np.stack([_sized(frame_at(plan, behind, moment), sampling) for moment in times])
         waveform = self._mixed(plan, rng) if plan.cues else None
         return _clip(frames, np.array(times), waveform, at, plan.duration_seconds)

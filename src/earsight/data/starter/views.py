@@ -91,13 +91,36 @@ def render_speech(spoken: np.ndarray, rng: np.random.Generator, *, split: str) -
     return _peak(waveform, 10 ** (-rng.uniform(1, 20) / 20))
 
 
-def on_background(photos: Sequence[Path], which: int, rng: np.random.Generator) -> Image.Image:
-    """What is behind a composed clip: a photograph, or below zero a plain light colour."""
+def on_background(photos: Sequence[Path], which: int, rng: np.random.Generator, varied: bool = False) -> Image.Image:
+    """What is behind a composed clip: a photograph, or below zero a plain light colour.
+
+    Args:
+        photos: those of the clip's side.
+        which: a photograph's place among them, counted round.
+        rng: for crop, blur and colour.
+        varied: mirrored, in other colours, half of them with a second photograph shining through; in place of a plain
+            colour also gradients and noise. There are a few dozen photographs: without it a model knows them by heart,
+            and takes any other landscape for an object.
+    """
     if which < 0 or not photos:
+        if varied and rng.random() < 0.5:
+            return _background(Path(), rng, "")
         return Image.new("RGB", (SIDE, SIDE), tuple(int(value) for value in rng.integers(180, 256, 3)))
-    photo = _picture(photos[which % len(photos)]).convert("RGB")
-    cropped = _crop(photo, rng.uniform(0.6, 1.0), rng.random(), rng.random())
+    cropped = _behind(photos[which % len(photos)], rng, varied)
+    if varied and rng.random() < 0.5:
+        other = _behind(photos[int(rng.integers(len(photos)))], rng, varied)
+        cropped = Image.blend(cropped, other, float(rng.uniform(0.15, 0.5)))
     return cropped.filter(ImageFilter.BoxBlur(float(rng.uniform(0, 3))))
+
+
+def _behind(photo: Path, rng: np.random.Generator, varied: bool) -> Image.Image:
+    picture = _picture(photo)
+    cropped = _crop(picture.convert("RGB"), rng.uniform(0.4 if varied else 0.6, 1.0), rng.random(), rng.random())
+    if not varied:
+        return cropped
+    if rng.random() < 0.5:
+        cropped = cropped.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return _recoloured(cropped, rng, 0.5)
 
 
 def paste(frame: Image.Image, item: Item, centre: tuple[float, float], size: float) -> None:
@@ -159,10 +182,14 @@ def _crop(picture: Image.Image, share: float, right: float, down: float) -> Imag
 
 def _recolour(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
     alpha = picture.getchannel("A")
-    colours = picture.convert("RGB")
-    for change in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
-        colours = change(colours).enhance(rng.uniform(0.8, 1.2))
+    colours = _recoloured(picture.convert("RGB"), rng, 0.2)
     colours.putalpha(alpha)
+    return colours
+
+
+def _recoloured(colours: Image.Image, rng: np.random.Generator, by: float) -> Image.Image:
+    for change in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
+        colours = change(colours).enhance(rng.uniform(1 - by, 1 + by))
     return colours
 
 
