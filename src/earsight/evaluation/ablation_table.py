@@ -144,7 +144,7 @@ AV_LLM = Group(
     recipe="av_llm",
     sources={**SENSES, "composed": 3.0},
     stages={"projectors": 0.3, "instruct": 0.7},
-    settings={"values": {"encoders": {"audio": {"longest_seconds": 8.0}}}},
+    settings={"values": {"n_frames": 16, "encoders": {"audio": {"longest_seconds": 8.0}}}},
     tiny={},
     measures=(
         Measure("picture_kind", "MSRVTT-QA"),

@@ -67,6 +67,7 @@ VARIANTS = {
         replace(
             _small("av_llm/starter", ("connector", "lora"), steps=400, batch_size=16),
             data=Data(root="starter-corpus", cache_features="always", half_features=True),
+            values={"n_frames": 8},  # its clips last a few seconds; encoding frames is most of the time
         ),
         {"composed": Source("composed.jsonl", weight=2.0)},
     ),
