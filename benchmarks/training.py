@@ -66,7 +66,8 @@ def recipe(root: Path, cache: str):  # type: ignore[no-untyped-def]
         longest_clip_seconds=None,
         warmup_steps=0,
     )
-    data = replace(made.data, root=str(root), cache_features=cache)
+    # In full precision: stored features are to give the very losses of fresh ones.
+    data = replace(made.data, root=str(root), cache_features=cache, half_features=False)
     return replace(made, stages={"instruct": stage}, data=data, log_every=1, save_every=10_000)
 
 
