@@ -1,8 +1,8 @@
 """Attention of a training in bfloat16 on a processor: two batched products instead of torch's fused kernel.
 
-For sequences of a hundred tokens the fused kernel is the slower one there, above all backwards
-(benchmarks/results/attention.md). The products are as exact as Transformers' eager attention. Longer sequences, whose
-scores would take too much memory, keep the fused kernel, and so does everything else.
+For sequences of a few hundred tokens the fused kernel is the slower one there (benchmarks/results/attention.md). The
+scores are rounded to bfloat16, as in Transformers' eager attention and not in the fused kernel: gradients are a little
+coarser. Longer sequences, whose scores would take too much memory, keep the fused kernel, and so does everything else.
 """
 
 from collections.abc import Iterator

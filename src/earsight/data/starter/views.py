@@ -99,8 +99,7 @@ def on_background(photos: Sequence[Path], which: int, rng: np.random.Generator, 
         which: a photograph's place among them, counted round.
         rng: for crop, blur and colour.
         varied: mirrored, in other colours, half of them with a second photograph shining through; in place of a plain
-            colour also gradients and noise. There are a few dozen photographs: without it a model knows them by heart,
-            and takes any other landscape for an object.
+            colour also gradients and noise. There are a few dozen photographs; some others were taken for objects.
     """
     if which < 0 or not photos:
         if varied and rng.random() < 0.5:
