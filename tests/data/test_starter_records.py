@@ -32,8 +32,9 @@ def test_only_the_training_side_is_in_the_records(written, renderer):
     sides = {item.id: item.split for item in (*renderer.corpus.pictures, *renderer.corpus.sounds)}
     for name in ("pictures", "sounds", "films", "negatives"):
         for record in load(written / f"{name}.jsonl"):
-            items = [at.removeprefix(SCHEME).split("/")[1] for at in addresses(record) if at.count("/") > 2]
-            assert items and {sides[item] for item in items} == {"train"}
+            parts = [at.removeprefix(SCHEME).split("/") for at in addresses(record) if at.count("/") > 2]
+            found = {part[1] if part[0] == "composed" else sides[part[1]] for part in parts}
+            assert found == {"train"}
     assert all("/train/" in at for record in load(written / "composed.jsonl") for at in addresses(record))
 
 
@@ -52,7 +53,20 @@ def test_a_missing_sense_is_never_described(written):
     for record in load(written / "negatives.jsonl"):
         told = [message["content"][0]["text"] for message in record.messages[1::2]]
         missing = [one for one in told if "no sound" in one or "no picture" in one or "ignored" in one]
-        assert len(missing) == len(told) or (len(missing) == 2 and "Yes, there is sound." in told)
+        film = record.messages[0]["content"][0]["type"] == "video"
+        assert len(missing) == len(told) or (len(missing) == 2 and (film or "Yes, there is sound." in told))
+
+
+def test_films_whose_sound_is_ignored_are_asked_of_it_and_of_what_they_show(written, renderer):
+    films = [one for one in load(written / "negatives.jsonl") if one.messages[0]["content"][0]["type"] == "video"]
+    told = [[message["content"][0]["text"] for message in one.messages[1::2]] for one in films]
+    assert len(films) == starter_records.IGNORED_CLIPS
+    assert all(answers.count("The sound was ignored, as asked.") == 2 for answers in told)
+    assert any("There is no object." in answers for answers in told) and len({tuple(one) for one in told}) > 10
+    asked_otherwise = {at for record in load(written / "composed.jsonl") for at in addresses(record)}
+    assert not asked_otherwise & {at for one in films for at in addresses(one)}
+    clip = renderer.clip(addresses(films[0])[0], Sampling())
+    assert clip.sound == "present" and {sense_of(one) for one in films} == {"picture"}
 
 
 def test_a_medium_is_asked_several_things_and_none_is_always_the_first(written):

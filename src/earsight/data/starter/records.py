@@ -14,6 +14,7 @@ import json
 import random
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from earsight.data.starter.rendering import Renderer, address
 from earsight.data.starter.sentences import sentences, side
 from earsight.data.starter.voices import FLITE, TRAINED_VOICES, Voices
 
-VERSION = "4"  # raise when what is written changes
+VERSION = "5"  # raise when what is written changes
 VIEWS = {"picture": 6, "sound": 6}  # of each item; the first is rendered as in validation, the others are varied
 FILMS = 3  # of each picture
 SAME_OBJECT = 0.5  # share of films whose sound is of the object that is shown, where there is one
@@ -47,6 +48,7 @@ COMPOSED = {
     "matching": 1200,
     "spoken_question": 1400,
 }
+IGNORED_CLIPS = 300  # composed clips whose sound was to be ignored; numbers after those that are asked otherwise
 SOURCE_FILE = "corpus.json"  # beside the records: which corpus their addresses mean
 
 
@@ -74,11 +76,12 @@ def write_starter_records(
     write_jsonl(folder / "pictures.jsonl", _pictures(pictures, drawing("pictures")))
     write_jsonl(folder / "sounds.jsonl", _sounds(sounds, drawing("sounds")))
     write_jsonl(folder / "films.jsonl", _films(pictures, sounds, drawing("films")))
-    write_jsonl(folder / "negatives.jsonl", _negatives(pictures, sounds, drawing("negatives")))
+    composer = Composer(corpus, "train", TRAINED_VOICES)
+    negatives = (*_negatives(pictures, sounds, drawing("negatives")), *_ignored(composer, drawing("ignored")))
+    write_jsonl(folder / "negatives.jsonl", negatives)
     write_jsonl(folder / "prototypes.jsonl", _prototypes(prototype_items(unseen), drawing("prototypes")))
     spoken = [one for one in sentences(cache_dir, source_dir) if side(one) == "train"]
     write_jsonl(folder / "speech.jsonl", _speech(spoken, seed))
-    composer = Composer(corpus, "train", TRAINED_VOICES)
     write_jsonl(folder / "composed.jsonl", _composed(composer))
     packages = str(source_dir) if source_dir else None
     places = {"cache": str(cache_dir), "packages": packages, "tier": tier, "hash": corpus.hash}
@@ -196,6 +199,21 @@ def _negatives(pictures: Sequence[Item], sounds: Sequence[Item], draw: random.Ra
         turns = _asked(scene, (*draw.sample(("see", "any_picture", "see_kind", "see_name"), 2), "any_sound"), draw)
         medium = {"type": "audio", "path": address("sound", sound.id, view)}
         yield record(f"{sound.id}@{view}", "negatives", "see", medium, turns, words_of(None, sound))
+
+
+def _ignored(composer: Composer, draw: random.Random) -> Iterator[Record]:
+    """Films whose sound was to be ignored, asked of it, and of what they show."""
+    for number in range(COMPOSED["when"], COMPOSED["when"] + IGNORED_CLIPS):
+        plan = composer.plan("when", number)
+        actor = plan.actors[0] if plan.actors else None
+        scene = Scene("present", "ignored", *((actor.item.kind, actor.item.name) if actor else ()))
+        asked = _asked(scene, draw.sample(("hear", "any_sound", "hear_kind", "hear_name", "transcribe"), 2), draw)
+        told = "There is no object." if actor is None else answer(scene, "see_kind")
+        turns = [*asked, (draw.choice(QUESTIONS["see_kind"]), told)]
+        draw.shuffle(turns)
+        medium = {"type": "video", "path": address("composed", composer.split, "when", number), "audio": "ignore"}
+        words = {"words": course(replace(plan, cues=()))}
+        yield record(f"ignored/{number}", "negatives", "hear", medium, turns, words)
 
 
 def _speech(spoken: Sequence[str], seed: int) -> Iterator[Record]:
