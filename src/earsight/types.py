@@ -58,7 +58,8 @@ class SoftTokens:
 
     values: "Tensor"  # (batch, n_tokens, llm_dim)
     mask: "Tensor"  # (batch, n_tokens) bool, True = valid
-    losses: Mapping[str, "Tensor"] = field(default_factory=dict)  # auxiliary losses by name
+    losses: Mapping[str, "Tensor"] = field(default_factory=dict)  # auxiliary losses by name, each a mean
+    averaged: int = 0  # over so many windows
 
 
 @dataclass(frozen=True)

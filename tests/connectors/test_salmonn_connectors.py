@@ -265,6 +265,16 @@ def test_diversity_is_of_real_windows_only():
     torch.testing.assert_close(connector.diversity(same), torch.tensor(2.0))  # one for each of two coarse levels
 
 
+@pytest.mark.parametrize("synchronised", [True, False])
+def test_diversity_is_the_mean_over_the_windows_of_all_media(synchronised):
+    connector = built(replace(MULTI, synchronised=synchronised))
+    counts = ([8], [40], [8, 40])
+    made = [run(connector, multi_features(n, n, n)) for n in counts]
+    short, long, both = (one.losses["diversity"] * one.averaged for one in made)
+    assert made[0].averaged < made[1].averaged
+    torch.testing.assert_close(both, short + long)
+
+
 def test_gradients_and_half_precision_are_finite_where_a_fine_window_is_all_padding():
     connector = built(MULTI).train()
     with torch.autocast("cpu", torch.bfloat16):

@@ -158,15 +158,17 @@ class MultiResolutionQFormer(nn.Module):
     ) -> SoftTokens:
         """Vision (n_media, steps, positions, dim), sound (n_media, time, dim) -> (n_media, n_tokens, llm_dim).
 
-        losses["diversity"] is unweighted.
+        losses["diversity"] is unweighted, and the mean over all windows.
         """
         given = [{s: features[s] for s in some if s in features} for some in self.config.read_together]
         parts = [self._windows_read(some, milliseconds) for some in given]
-        losses = {"diversity": torch.stack([loss for _, _, loss in parts]).sum()}
+        counts = [int(mask.sum()) // self.config.levels[-1].n_queries for _, mask, _ in parts]
+        total = torch.stack([loss * count for (_, _, loss), count in zip(parts, counts, strict=True)]).sum()
+        losses = {"diversity": total / max(1, sum(counts))}
         if len(parts) == 1:
-            return SoftTokens(*parts[0][:2], losses)
+            return SoftTokens(*parts[0][:2], losses, sum(counts))
         values, mask = (torch.cat([part[side] for part in parts], dim=1) for side in (0, 1))
-        return SoftTokens(*pack(values, mask), losses)
+        return SoftTokens(*pack(values, mask), losses, sum(counts))
 
     def _windows_read(self, features: Mapping[str, Features], milliseconds: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Soft tokens of all windows (n_media, n_tokens, llm_dim), which of them there are, their diversity loss."""

@@ -21,5 +21,7 @@ def qformer_sizes(config: Any, reads: int, **more: Any) -> Any:
         attention_probs_dropout_prob=config.dropout,
         cross_attention_frequency=1,
         encoder_hidden_size=reads,
+        # BERT's 0.02 leaves a narrow, fresh Q-Former almost deaf to what it reads. Published ones are not fresh.
+        initializer_range=config.hidden**-0.5,
         **more,
     )

@@ -108,10 +108,7 @@ class SynchronisedQFormer(nn.Module):
                 nn.GELU(),
                 nn.Linear(GLANCE_HIDDEN, config.n_queries * llm_dim),
             )
-        self.qformer = Blip2QFormerModel(
-            # BERT's initial 0.02 leaves a narrow, fresh Q-Former almost deaf to what it reads.
-            qformer_sizes(config, width, intermediate_size=4 * width, initializer_range=width**-0.5)
-        )
+        self.qformer = Blip2QFormerModel(qformer_sizes(config, width, intermediate_size=4 * width))
         self.project = nn.Linear(width, llm_dim)
         # Soft tokens leave with the spread of the language model's own embeddings, not with that of a LayerNorm.
         self.scale = nn.Parameter(torch.tensor(0.1))

@@ -175,14 +175,14 @@ class EarsightForConditionalGeneration(PreTrainedModel, GenerationMixin):
         (batch, n_tokens, llm_dim) with their mask.
         """
         media = {name: kwargs.pop(name, None) for name in (*self.media_inputs, *self.feature_inputs)}
-        losses: Mapping[str, Tensor] = {}
+        made: SoftTokens | None = None
         if inputs_embeds is None:
             flat = None
             if soft_tokens is not None:
                 flat = soft_tokens[soft_token_mask]
             elif media["media_milliseconds"] is not None:
                 made = self.soft_tokens(media)
-                flat, losses = made.values[made.mask], made.losses
+                flat = made.values[made.mask]
             assert input_ids is not None, "either input_ids or inputs_embeds"
             inputs_embeds = self.splice(input_ids, flat)
         kwargs.pop("token_type_ids", None)
@@ -197,8 +197,8 @@ class EarsightForConditionalGeneration(PreTrainedModel, GenerationMixin):
                 past_key_values=past_key_values,
                 **kwargs,
             )
-        if losses:
-            told["auxiliary_losses"] = dict(losses)
+        if made is not None and made.losses:
+            told["auxiliary_losses"] = {name: (value, made.averaged) for name, value in made.losses.items()}
         return told
 
     def _answer_loss(

@@ -1,7 +1,8 @@
 """Transformers' Trainer, with what a stage adds: auxiliary losses, losses by source and sense, samples in their order.
 
 The main loss is normalised by the answer tokens of the whole accumulated batch over all processes (Transformers does
-that, through `num_items_in_batch`); auxiliary losses are averaged over its passes.
+that, through `num_items_in_batch`); auxiliary losses are averaged over its passes, and in each of these over the
+windows of all processes.
 """
 
 from collections import defaultdict
@@ -87,18 +88,30 @@ class StageTrainer(Trainer):
         if len(inputs["input_ids"]):
             made = model(**inputs, num_items_in_batch=num_items_in_batch, loss_of_each=True)
             loss = loss + made["loss"] * self._share(num_items_in_batch)
-            for name, weight in self.stage.losses.items():
-                if name in (made.get("auxiliary_losses") or {}):
-                    value = made["auxiliary_losses"][name]
-                    loss = loss + weight * value / self.args.gradient_accumulation_steps
-                    self.parts[f"loss/{name}"].append(float(value.detach()))
             self._tell_apart(made["losses"], inputs["labels"], about)
+        loss = (
+            loss + self._auxiliary((made or {}).get("auxiliary_losses") or {}) / self.args.gradient_accumulation_steps
+        )
         return (loss, made) if return_outputs else loss
 
     def _as_fast_as_the_language_model(self, model: nn.Module) -> Any:
         """Matrix products in bfloat16 where the frozen weights are held in it: a connector alone would not."""
         half = next(self.accelerator.unwrap_model(model).language_model.parameters()).dtype == torch.bfloat16
         return torch.autocast(self.args.device.type, torch.bfloat16, enabled=half)
+
+    def _auxiliary(self, losses: Mapping[str, tuple[Tensor, int]]) -> Tensor:
+        """Their weighted sum; called in every process, with nothing where the batch is empty."""
+        total = torch.zeros((), device=self.args.device)
+        for name, weight in self.stage.losses.items():
+            value, averaged = losses.get(name, (total.new_zeros(()), 0))
+            if self.accelerator.num_processes > 1:
+                # Processes average their gradients: a mean over few windows would count as much as one over many.
+                everywhere = self.accelerator.gather(torch.tensor([float(averaged)], device=total.device))
+                value = value * averaged / everywhere.mean().clamp(min=1e-6)
+            if name in losses:
+                self.parts[f"loss/{name}"].append(float(value.detach()))
+            total = total + weight * value
+        return total
 
     def _share(self, n_items: Any) -> float:
         """Processes average their gradients; the loss was divided by the tokens of all of them."""
