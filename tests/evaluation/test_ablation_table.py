@@ -104,8 +104,10 @@ def test_a_training_gets_the_scales_steps_and_its_batches():
         if group.recipe:
             scale = replace(SCALES["starter"], steps=100)
             stages = trained_recipe(group, group.variants[0], scale, 3, Path()).stages.values()
-            assert sum(one.steps for one in stages if one.writes is None) == 100
-            assert {one.batch_size for one in stages if one.writes is None} == {scale.batch_size}
+            (words,) = (one for one in stages if one.objective == "words")
+            answers = [one for one in stages if one.objective == "answers" and one.writes is None]
+            assert words.steps == scale.word_steps and sum(one.steps for one in answers) == 100
+            assert {one.batch_size for one in answers} == {scale.batch_size}
 
 
 def test_composed_tasks_of_the_scale_are_tasks_of_the_corpus():

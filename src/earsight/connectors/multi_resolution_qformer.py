@@ -109,6 +109,13 @@ class MultiResolutionQFormerConfig:
         read = [max((counts.get(name, 0) for name in some), default=0) for some in self.read_together]
         return sum(n_windows(steps, self.steps_per_window[-1]) for steps in read) * self.levels[-1].n_queries
 
+    def seconds_of_tokens(self, n_tokens: int) -> Tensor:
+        """Which second each soft token of a medium is of: (n_tokens,). The finest windows lie in order."""
+        coarse = self.levels[-1]
+        places = torch.arange(n_tokens)
+        # Picture and sound of a medium of one window follow one another where they are not read together.
+        return (places if self.synchronised else places % coarse.n_queries) * coarse.window_seconds // coarse.n_queries
+
     @property
     def read_together(self) -> tuple[tuple[str, ...], ...]:
         """Streams whose same moments are joined."""

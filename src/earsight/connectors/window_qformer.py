@@ -77,6 +77,12 @@ class WindowQFormerConfig:
             return max(0, -(-(length - window) // stride)) + 1  # ceil(T / window) where stride is window
         return (length - window) // stride + 1 if length >= window else 0
 
+    def seconds_of_tokens(self, n_tokens: int) -> Tensor | None:
+        """Which second each soft token of a medium is of: (n_tokens,); None where one window holds all of it."""
+        if not self.windowed:
+            return None
+        return torch.arange(n_tokens) // self.n_queries * (self.stride_seconds or self.window_seconds) // 1
+
     def build(self, dims: Mapping[str, int], llm_dim: int) -> "WindowQFormer":
         return WindowQFormer(self, dims, llm_dim)
 

@@ -18,7 +18,7 @@ class Scale:
     """How large one run is."""
 
     name: str  # of the recipes' variants
-    steps: int  # of all stages together, but for those that train on what the model writes
+    steps: int  # through the language model: of all stages together, but for those that train on what it writes
     batch_size: int
     records: int  # of each ability that are asked
     stories: int
@@ -30,17 +30,19 @@ class Scale:
     asked_together: int = 16
     composed: tuple[str, ...] = ()  # tasks that are taken from composed clips
     told: str = "stories.jsonl"  # records that stories are written about in training
+    word_steps: int = 0  # of a stage that trains the connector alone towards words
 
 
 SCALES = {
-    # Two cores, three to five minutes for a training and its tests.
+    # Two cores, about ten minutes for a training and its tests.
     "starter": Scale(
         "starter",
-        steps=150,
-        batch_size=8,
-        records=40,
+        steps=100,
+        batch_size=16,
+        word_steps=400,
+        records=60,
         stories=20,
-        sources={"pictures": 150, "sounds": 150, "films": 150, "negatives": 60, "speech": 400, "composed": 420},
+        sources={"pictures": 1200, "sounds": 900, "films": 500, "negatives": 60, "speech": 600, "composed": 1400},
         composed=("which_side", "direction", "when", "which_first", "coincide", "how_many", "matching"),
     ),
     # Seconds, at random weights: that the path works.
@@ -102,13 +104,16 @@ def _at(one: Group | Variant, scale: Scale) -> Mapping[str, Any]:
 def _stage(stage: Stage, group: Group, name: str, scale: Scale) -> Stage:
     if stage.writes is not None:
         return replace(stage, sources={"stories": Source(scale.told)})  # a few answers that the model writes itself
+    if stage.objective == "words":
+        steps, batch_size = scale.word_steps, stage.batch_size
+    else:
+        steps, batch_size = max(1, round(scale.steps * group.stages[name])), scale.batch_size
     weights = {one: weight for one, weight in group.sources.items() if one in scale.sources}
-    steps = max(1, round(scale.steps * group.stages[name]))
     return replace(
         stage,
         sources={one: Source(f"{one}.jsonl", weight=weight) for one, weight in weights.items()},
         steps=steps,
-        batch_size=scale.batch_size,
+        batch_size=batch_size,
         warmup_steps=steps // 10,
         warmup_from=0.0,
         group_by_length=False,  # batches of all variants hold the same records

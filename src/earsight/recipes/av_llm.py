@@ -11,7 +11,7 @@ descriptions; one epoch of 160 thousand instructions, 650 thousand pictures and 
 from dataclasses import replace
 from typing import Any
 
-from earsight.training.stages import Data, Recipe, Source, Stage, with_sources
+from earsight.training.stages import Data, Recipe, Source, Stage, towards_words, with_sources
 
 PROJECTORS = Stage(
     trains=("connector",),
@@ -59,13 +59,19 @@ TINY = replace(
     log_every=1,
     save_every=2,
 )
+STARTER = _small("av_llm/starter", ("connector", "lora"), steps=300, batch_size=16)
+STARTER_STAGES = {
+    "projectors": towards_words(STARTER.stages["projectors"], steps=1000),
+    "instruct": replace(STARTER.stages["instruct"], rates={"connector": 2e-4}),
+}
 VARIANTS = {
     "13b": {"system": "av_llm/13b"},
     "pt1": {"stages": {"instruct": {"pairing": "joint then apart"}}},
     "pt2": {"stages": {"instruct": {"pairing": "apart then joint"}}},
     "starter": with_sources(
         replace(
-            _small("av_llm/starter", ("connector", "lora"), steps=400, batch_size=16),
+            STARTER,
+            stages=STARTER_STAGES,
             data=Data(root="starter-corpus", cache_features="always", half_features=True),
             values={"n_frames": 8},  # its clips last a few seconds; encoding frames is most of the time
         ),

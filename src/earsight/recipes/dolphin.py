@@ -10,7 +10,7 @@ learning rates are not given: LLaVA's, whose projectors it takes, are.
 from dataclasses import replace
 from typing import Any
 
-from earsight.training.stages import Data, Recipe, Source, Stage, with_sources
+from earsight.training.stages import Data, Recipe, Source, Stage, towards_words, with_sources
 
 PRETRAIN = Stage(
     trains=("connector",),
@@ -54,6 +54,11 @@ def _small(system: str, trains: tuple[str, ...], steps: int, batch_size: int) ->
     return replace(RECIPE, system=system, stages=stages)
 
 
+STARTER = _small("dolphin/starter", ("connector", "lora"), steps=300, batch_size=16)
+STARTER_STAGES = {
+    "pretrain": towards_words(STARTER.stages["pretrain"], steps=1000),
+    "instruct": replace(STARTER.stages["instruct"], rates={"connector": 2e-4}),
+}
 VARIANTS = {
     "13b": {"system": "dolphin/13b"},
     "7b-lora": {
@@ -62,7 +67,8 @@ VARIANTS = {
     },
     "starter": with_sources(
         replace(
-            _small("dolphin/starter", ("connector", "lora"), steps=400, batch_size=16),
+            STARTER,
+            stages=STARTER_STAGES,
             data=Data(root="starter-corpus", cache_features="always", half_features=True),
         ),
         {"composed": Source("composed.jsonl", weight=2.0)},

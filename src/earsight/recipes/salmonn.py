@@ -11,7 +11,7 @@ were run. Weights of the sources are not published: in proportion to nothing, al
 from dataclasses import replace
 from typing import Any
 
-from earsight.training.stages import Data, Recipe, Source, Stage, Writing, with_sources
+from earsight.training.stages import Data, Recipe, Source, Stage, Writing, towards_words, with_sources
 
 PRETRAIN = {
     "librispeech": Source("librispeech.jsonl"),
@@ -84,11 +84,18 @@ def _small(system: str, sources: dict[str, Source], steps: int, batch_size: int,
     return replace(RECIPE, system=system, stages=stages)
 
 
+STARTER = _small("salmonn/starter", {"sounds": Source("sounds.jsonl")}, steps=400, batch_size=16, rate=5e-4)
+STARTER_STAGES = {
+    "pretrain": towards_words(STARTER.stages["pretrain"], steps=1000),
+    "instruct": replace(STARTER.stages["instruct"], rates={"connector": 2e-4}),
+    "activate": STARTER.stages["activate"],
+}
 VARIANTS = {
     "7b": {"system": "salmonn/7b"},
     "starter": with_sources(
         replace(
-            _small("salmonn/starter", {"sounds": Source("sounds.jsonl")}, steps=400, batch_size=16, rate=5e-4),
+            STARTER,
+            stages=STARTER_STAGES,
             data=Data(root="starter-corpus", cache_features="always", half_features=True),
         ),
         {"speech": Source("speech.jsonl", limit=24_000)},

@@ -6,7 +6,7 @@ The paper gives no learning rate, batch size or number of steps, nor does the pu
 
 from dataclasses import replace
 
-from earsight.training.stages import Data, Recipe, Source, Stage, with_sources
+from earsight.training.stages import Data, Recipe, Source, Stage, towards_words, with_sources
 
 SOURCES = {
     "librispeech": Source("librispeech.jsonl"),
@@ -52,14 +52,17 @@ def _small(system: str, steps: int, batch_size: int, rate: float) -> Recipe:
     return replace(RECIPE, system=system, stages={"instruct": replace(stage, warmup_from=0.0)})
 
 
+STARTER = _small("video_salmonn/starter", steps=300, batch_size=16, rate=5e-4)
+INSTRUCT_STARTER = replace(STARTER.stages["instruct"], rates={"connector": 2e-4})
 VARIANTS = {
     "7b": {"system": "video_salmonn/7b"},
     "starter": with_sources(
         replace(
-            _small("video_salmonn/starter", steps=600, batch_size=16, rate=5e-4),
+            STARTER,
+            stages={"words": towards_words(INSTRUCT_STARTER, steps=1200), "instruct": INSTRUCT_STARTER},
             data=Data(root="starter-corpus", cache_features="always", half_features=True),
         ),
-        {"composed": Source("composed.jsonl"), "speech": Source("speech.jsonl", limit=24_000)},
+        {"composed": Source("composed.jsonl", weight=2.0), "speech": Source("speech.jsonl", limit=24_000)},
     ),
     "tiny": replace(
         _small("video_salmonn/tiny", steps=4, batch_size=2, rate=1e-3),

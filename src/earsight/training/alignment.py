@@ -40,6 +40,11 @@ ROLES = {
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
+def has_roles(connector: Any) -> bool:
+    """Whether the tokens of a connector's windows have places of their own for what is told."""
+    return hasattr(connector, "first_query")
+
+
 class Words:
     """What the records' media are to become, and how far the connector is from it."""
 
@@ -87,8 +92,10 @@ class Words:
         with torch.no_grad():
             moments.copy_(torch.stack([table[self._ids(one)].mean(0) for one in told]))
 
-    def loss(self, inputs: Mapping[str, Any], words: Sequence[Mapping[str, Any]]) -> tuple[Tensor, dict[str, float]]:
-        """A batch's media inputs and their words -> the loss, and its parts by name."""
+    def loss(
+        self, inputs: Mapping[str, Any], words: Sequence[Mapping[str, Any]]
+    ) -> tuple[Tensor, dict[str, float], dict[str, Any]]:
+        """A batch's media inputs and their words -> the loss, its parts by name, and no auxiliary losses."""
         wanted = {*feature_names(self.model.description), *input_names(self.model.description)}
         media = {name: value for name, value in inputs.items() if name in wanted}
         parts = self._of_speech(media, words) if self.only_said else self._of_all(media, words)
@@ -97,7 +104,8 @@ class Words:
         trained = (value for value in self.model.connector.parameters() if value.requires_grad)
         total = sum((value.flatten()[0] * 0.0 for value in trained), torch.zeros((), device=self.model.device))
         total = total + torch.stack(losses).sum() if losses else total
-        return total, {f"loss/{name}": float(value.detach()) for name, value in parts.items() if value.requires_grad}
+        told = {f"loss/{name}": float(value.detach()) for name, value in parts.items() if value.requires_grad}
+        return total, told, {}
 
     def _of_all(self, media: Mapping[str, Any], words: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         made, config = self.model.soft_tokens(media), self.model.connector.config

@@ -25,7 +25,7 @@ from earsight.checkpoints.parts import cache_root, parts_folder
 from earsight.data.ledger import Ledger
 from earsight.errors import EarsightError
 from earsight.training import attention, freezing
-from earsight.training.alignment import Words
+from earsight.training.alignment import Words, has_roles
 from earsight.training.checkpoints import SavesTrained, last_checkpoint, load_trained_parts, save_trained_parts
 from earsight.training.class_prototypes import is_prototype, put_prototypes
 from earsight.training.conversations import collate
@@ -35,6 +35,7 @@ from earsight.training.pairing import Books
 from earsight.training.progress import Progress
 from earsight.training.samples import Samples
 from earsight.training.stages import Recipe, Stage
+from earsight.training.token_words import TokenWords
 from earsight.training.trainer import Collator, StageTrainer
 from earsight.training.writing import written
 
@@ -115,11 +116,13 @@ def _run_stage(
     ledger.check()
 
 
-def _words(stage: Stage, model: Any, processor: Any, books: Books) -> Words | None:
+def _words(stage: Stage, model: Any, processor: Any, books: Books) -> Words | TokenWords | None:
     """What the objectives "words" and "said" are to reach, of all the stage's records."""
     if stage.objective == "answers":
         return None
     told = [record.extra.get("words", {}) for records in books.records.values() for record in records]
+    if stage.objective == "words" and not has_roles(model.connector.config):
+        return TokenWords(model, processor.tokenizer, told)
     return Words(model, processor.tokenizer, told, only_said=stage.objective == "said")
 
 

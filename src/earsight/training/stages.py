@@ -118,6 +118,30 @@ def with_sources(recipe: Recipe, more: Mapping[str, Source], group_by_length: bo
     return replace(recipe, stages=stages)
 
 
+def towards_words(stage: Stage, steps: int) -> Stage:
+    """A stage of the connector alone, towards the language model's words (`earsight.training.token_words`).
+
+    The published connectors met millions of pairs before, or together with, their language models. At the starter's
+    scale these steps, a tenth as dear as those through a language model, stand for that.
+    """
+    return replace(
+        stage,
+        trains=("connector",),
+        objective="words",
+        pairing="recorded",
+        steps=steps,
+        batch_size=48,
+        learning_rate=1e-3,
+        least_learning_rate=0.0,
+        rates={},
+        schedule="cosine",
+        warmup_steps=steps // 10,
+        warmup_from=0.0,
+        weight_decay=0.01,
+        max_grad_norm=1.0,
+    )
+
+
 def _nested(before: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
     both = dict(before)
     for name, value in more.items():

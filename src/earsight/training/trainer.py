@@ -22,6 +22,7 @@ from earsight.training.checkpoints import load_trained_parts, save_trained_parts
 from earsight.training.freezing import part_of
 from earsight.training.schedules import scale
 from earsight.training.stages import Stage
+from earsight.training.token_words import TokenWords
 
 ABOUT = ("sources", "modalities")  # of each sample: what the losses are told apart by
 
@@ -29,7 +30,7 @@ ABOUT = ("sources", "modalities")  # of each sample: what the losses are told ap
 class StageTrainer(Trainer):
     """One stage of a training."""
 
-    def __init__(self, stage: Stage, words: Words | None = None, **arguments: Any) -> None:
+    def __init__(self, stage: Stage, words: Words | TokenWords | None = None, **arguments: Any) -> None:
         self.stage, self.words = stage, words
         self.parts: dict[str, list[float]] = defaultdict(list)  # losses by name since the last log
         super().__init__(**arguments)
@@ -78,10 +79,10 @@ class StageTrainer(Trainer):
         told = inputs.pop("words", ())
         if self.words is not None and told:
             with self._as_fast_as_the_language_model(model):
-                loss, parts = self.words.loss(inputs, told)
+                loss, parts, auxiliary = self.words.loss(inputs, told)
             for name, value in parts.items():
                 self.parts[name].append(value)
-            return loss / self.args.gradient_accumulation_steps
+            return (loss + self._auxiliary(auxiliary)) / self.args.gradient_accumulation_steps
         alone = self.accelerator.num_processes == 1 and len(inputs["input_ids"])
         loss = torch.zeros((), device=self.args.device) if alone else self._nothing(model)
         made: Any = None

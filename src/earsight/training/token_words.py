@@ -1,0 +1,107 @@
+"""The objective "words" for connectors whose tokens have no roles: what is told of a medium is among its tokens.
+
+    soft tokens of a medium, or of one of its seconds -> cosines with a role's words -> the token that is nearest counts
+                                                                                       (log-sum-exp over tokens)
+
+Which token is to say what, the connector finds out by itself: multiple-instance learning (Ilse et al., ICML 2018,
+section 2.1, with a smooth maximum). It stands for the pretraining on millions of pairs that the published connectors
+had before they met their language models.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from earsight.data.starter.course import NOTHING
+from earsight.model.media_inputs import feature_names, input_names
+from earsight.training.alignment import ROLES, SHARPNESS
+
+# The same word may be seen and heard: a bird in the picture is another direction than a bird in the sound.
+CUES = {role: "sound" if role.startswith("heard") else "picture" for role in ROLES}
+Auxiliary = Mapping[str, tuple[Tensor, int]]
+
+
+class TokenWords:
+    """What the records' media are to become, and how far the connector is from it."""
+
+    def __init__(self, model: Any, tokenizer: Any, told: Sequence[Mapping[str, Any]]) -> None:
+        """`told` are the `words` of all records: {role: word, or one a second with None for unknown}."""
+        self.model, self.tokenizer = model, tokenizer
+        table = model.get_input_embeddings().weight.detach().float()
+        self.centre = table.mean(0)
+        self.places: dict[str, dict[str, int]] = {}
+        self.vectors: dict[str, Tensor] = {}
+        for role, cue in CUES.items():
+            words = sorted({word for one in told for word in _listed(one.get(role)) if word})
+            if words:
+                self.places[role] = {word: place for place, word in enumerate(words)}
+                both = torch.stack([self._direction(table, word) for word in words]) + self._direction(table, cue)
+                self.vectors[role] = functional.normalize(both, dim=-1)
+
+    def _direction(self, table: Tensor, word: str) -> Tensor:
+        ids = self.tokenizer(f" {word}", add_special_tokens=False)["input_ids"]
+        return functional.normalize(table[ids].mean(0) - self.centre, dim=-1)
+
+    def loss(
+        self, inputs: Mapping[str, Any], words: Sequence[Mapping[str, Any]]
+    ) -> tuple[Tensor, dict[str, float], Auxiliary]:
+        """A batch's media inputs and their words -> the loss, its parts by name, the connector's auxiliary losses."""
+        wanted = {*feature_names(self.model.description), *input_names(self.model.description)}
+        made = self.model.soft_tokens({name: value for name, value in inputs.items() if name in wanted})
+        centre = self.centre.to(made.values.device)
+        near = SHARPNESS * functional.normalize(made.values.float() - centre, dim=-1)  # (n_media, n_tokens, llm_dim)
+        parts = {role: part for role in self.places if (part := self._role(near, made.mask, role, words)) is not None}
+        # What no loss of this batch reaches takes part with nothing: several processes exchange every gradient.
+        trained = (value for value in self.model.connector.parameters() if value.requires_grad)
+        total = sum((value.flatten()[0] * 0.0 for value in trained), torch.zeros((), device=near.device))
+        total = total + sum(parts.values())
+        told = {f"loss/{role}": float(part.detach()) for role, part in parts.items()}
+        return total, told, {name: (value, made.averaged) for name, value in made.losses.items()}
+
+    def _role(self, near: Tensor, mask: Tensor, role: str, words: Sequence[Mapping[str, Any]]) -> Tensor | None:
+        """Cross-entropy over the role's words; each medium counts once. None where the batch tells nothing of it."""
+        logits = near @ self.vectors[role].to(near.device).T  # (n_media, n_tokens, n_words)
+        found, targets, weights = [], [], []
+        for row, one in enumerate(words):
+            seconds = self._seconds(int(mask[row].sum()))
+            asked = list(_asked(one.get(role), seconds))
+            for tokens, word in asked:
+                here = logits[row][mask[row]]
+                found.append((here if tokens is None else here[tokens]).logsumexp(0))
+                targets.append(self.places[role][word])
+                weights.append(1.0 / len(asked))
+        if not found:
+            return None
+        losses = functional.cross_entropy(
+            torch.stack(found), torch.tensor(targets, device=near.device), reduction="none"
+        )
+        shares = losses.new_tensor(weights)
+        return (losses * shares).sum() / shares.sum()
+
+    def _seconds(self, n_tokens: int) -> Tensor | None:
+        """Which second each token of a medium is of; None where the connector's tokens do not follow time."""
+        tell = getattr(self.model.connector.config, "seconds_of_tokens", None)
+        return tell(n_tokens) if tell is not None else None
+
+
+def _asked(told: Any, seconds: Tensor | None) -> Iterator[tuple[Tensor | None, str]]:
+    """(tokens, word): which of a medium's tokens are to say it, None for any of them."""
+    known = [(second, word) for second, word in enumerate(_listed(told)) if word]
+    if not isinstance(told, str) and seconds is not None:
+        for second, word in known:
+            tokens = (seconds == second).nonzero()[:, 0]
+            if len(tokens):
+                yield tokens, word
+        return
+    # Of a course without its time only what stays the same can be told; that there is nothing yet is no contradiction.
+    different = {word for _, word in known}
+    different = different - {NOTHING} or different
+    if len(different) == 1:
+        yield None, different.pop()
+
+
+def _listed(told: Any) -> Sequence[str | None]:
+    return (told,) if isinstance(told, str) else told or ()
