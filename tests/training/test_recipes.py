@@ -224,6 +224,20 @@ def test_a_folder_with_another_run_is_left_alone(root, tmp_path):
         run(replace(recipe, seed=1), tmp_path / "run", build, resume=True)
 
 
+def test_a_run_of_an_earlier_version_goes_on_where_new_settings_stand_at_their_defaults(root, tmp_path):
+    recipe = tiny("salmonn", root)
+    run(recipe, tmp_path / "run", build)
+    file = tmp_path / "run" / "recipe.json"
+    written = json.loads(file.read_text())
+    del written["keep"], written["stages"]["pretrain"]["group_by_length"]
+    del written["stages"]["pretrain"]["sources"]["sounds"]["tasks"]
+    file.write_text(json.dumps(written))
+    run(recipe, tmp_path / "run", build, resume=True)
+    stages = {**recipe.stages, "pretrain": replace(recipe.stages["pretrain"], group_by_length=True)}
+    with pytest.raises(EarsightError, match=r"other settings \(stages.pretrain.group_by_length\)"):
+        run(replace(recipe, stages=stages), tmp_path / "run", build, resume=True)
+
+
 def test_weights_of_another_system_are_refused(root, tmp_path):
     recipe = tiny("dolphin", root)
     first = replace(recipe, stages={"pretrain": recipe.stages["pretrain"]})

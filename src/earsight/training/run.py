@@ -34,7 +34,7 @@ from earsight.training.feature_store import FeatureStore, worth_it
 from earsight.training.pairing import Books
 from earsight.training.progress import Progress
 from earsight.training.samples import Samples
-from earsight.training.stages import Recipe, Stage
+from earsight.training.stages import Recipe, Source, Stage
 from earsight.training.token_words import TokenWords
 from earsight.training.trainer import Collator, StageTrainer
 from earsight.training.writing import written
@@ -203,7 +203,7 @@ def _remember(recipe: Recipe, out: Path, resume: bool) -> None:
     """Write the recipe beside its results, or check that this is the run that stopped."""
     file, described = out / "recipe.json", json.loads(json.dumps(asdict(recipe)))
     if file.is_file():
-        before = json.loads(file.read_text(encoding="utf-8"))
+        before = _completed(json.loads(file.read_text(encoding="utf-8")))
         if not resume:
             raise EarsightError(f"{out}: holds a run already; add --resume to go on with it, or give another folder")
         if before != described:
@@ -214,6 +214,16 @@ def _remember(recipe: Recipe, out: Path, resume: bool) -> None:
         raise EarsightError(f"{out}: no run to resume there")
     out.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(described, indent=1), encoding="utf-8")
+
+
+def _completed(before: dict[str, Any]) -> dict[str, Any]:
+    """A recipe as written, perhaps by an earlier version: settings that it did not know stand at their defaults."""
+    stage_defaults, source_defaults = asdict(Stage(trains=(), sources={}, steps=1)), asdict(Source(""))
+    stages = {name: json.loads(json.dumps(stage_defaults)) | stage for name, stage in before["stages"].items()}
+    for stage in stages.values():
+        sources = stage["sources"].items()
+        stage["sources"] = {name: json.loads(json.dumps(source_defaults)) | source for name, source in sources}
+    return json.loads(json.dumps(asdict(Recipe("", {})))) | before | {"stages": stages}
 
 
 def _differing(before: Any, after: Any, path: str = "") -> list[str]:
