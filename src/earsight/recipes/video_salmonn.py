@@ -52,8 +52,8 @@ def _small(system: str, steps: int, batch_size: int, rate: float) -> Recipe:
     return replace(RECIPE, system=system, stages={"instruct": replace(stage, warmup_from=0.0)})
 
 
-STARTER = _small("video_salmonn/starter", steps=300, batch_size=16, rate=5e-4)
-INSTRUCT_STARTER = replace(STARTER.stages["instruct"], rates={"connector": 2e-4})
+STARTER = _small("video_salmonn/starter", steps=300, batch_size=16, rate=1e-3)
+INSTRUCT_STARTER = replace(STARTER.stages["instruct"], rates={"connector": 5e-4})
 VARIANTS = {
     "7b": {"system": "video_salmonn/7b"},
     "starter": with_sources(
