@@ -203,6 +203,22 @@ def test_grouping_by_length_shows_every_sample_once_and_pads_less(root):
     assert padding(order) < 0.5 * padding(range(80))
 
 
+def test_a_batch_that_is_passed_in_parts_keeps_its_samples_and_pads_less(root):
+    recipe = tiny(root, steps=3)
+    stage = replace(recipe.stages["instruct"], steps=10, batch_size=8, micro_batch_size=2, group_by_length=False)
+    _, processor = build_tiny("starter")
+    books = Books.open(stage, root)
+    parted = samples.Samples(books, stage, recipe.data, processor, seed=3)
+    order = [parted._placed(position) for position in range(80)]
+    assert all(sorted(order[at : at + 8]) == list(range(at, at + 8)) for at in range(0, 80, 8))
+    assert all(
+        sorted(lengths) == lengths
+        for at in range(0, 80, 8)
+        if (lengths := [parted._length(one) for one in order[at : at + 8]])
+    )
+    assert order != list(range(80))
+
+
 def test_a_source_holds_records_of_its_tasks_only(root):
     stage = recipes.get("starter").stages["instruct"]
     whole = Books.open(replace(stage, sources={"all": Source("composed.jsonl")}), root)

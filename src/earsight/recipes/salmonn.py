@@ -87,7 +87,7 @@ def _small(system: str, sources: dict[str, Source], steps: int, batch_size: int,
 STARTER = _small("salmonn/starter", {"sounds": Source("sounds.jsonl")}, steps=400, batch_size=16, rate=1e-3)
 STARTER_STAGES = {
     "pretrain": towards_words(STARTER.stages["pretrain"], steps=1000),
-    "instruct": replace(STARTER.stages["instruct"], rates={"connector": 5e-4}),
+    "instruct": replace(STARTER.stages["instruct"], rates={"connector": 5e-4}, micro_batch_size=4),
     "activate": STARTER.stages["activate"],
 }
 VARIANTS = {

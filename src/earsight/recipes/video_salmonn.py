@@ -53,7 +53,7 @@ def _small(system: str, steps: int, batch_size: int, rate: float) -> Recipe:
 
 
 STARTER = _small("video_salmonn/starter", steps=300, batch_size=16, rate=1e-3)
-INSTRUCT_STARTER = replace(STARTER.stages["instruct"], rates={"connector": 5e-4})
+INSTRUCT_STARTER = replace(STARTER.stages["instruct"], rates={"connector": 5e-4}, micro_batch_size=4)
 VARIANTS = {
     "7b": {"system": "video_salmonn/7b"},
     "starter": with_sources(

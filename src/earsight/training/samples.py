@@ -43,6 +43,8 @@ class Samples(Dataset):
         self.store = store
         self.renderer = renderer_of(Path(data.root))
         self._grouped = lru_cache(maxsize=4)(self._order_of)
+        # A batch that is passed in parts is sorted too, within itself: each part is then padded to its own length.
+        self.batches_together = GROUPED_BATCHES if stage.group_by_length else 1 if stage.micro_batch_size else 0
         sizes = {name: len(records) for name, records in books.records.items()}
         self.mixture = Mixture(sizes, books.weights, seed)
 
@@ -55,8 +57,7 @@ class Samples(Dataset):
 
     def __getitem__(self, position: int) -> tuple[int, Prepared | None, str, str]:
         """(position, sample or None, source, reason it was skipped or what was cut)."""
-        window, place = divmod(position, GROUPED_BATCHES * self.stage.batch_size)
-        drawn = self.drawn(self._grouped(window)[place] if self.stage.group_by_length else position)
+        drawn = self.drawn(self._placed(position))
         try:
             messages = self.messages(drawn)
             sample, cut = prepare(
@@ -72,14 +73,21 @@ class Samples(Dataset):
         words = drawn.record.extra.get("words", {})
         return position, replace(sample, source=drawn.source, words=words), drawn.source, "answer cut" if cut else ""
 
+    def _placed(self, position: int) -> int:
+        """Which position of the mixture stands at a position of the run."""
+        if not self.batches_together:
+            return position
+        window, place = divmod(position, self.batches_together * self.stage.batch_size)
+        return self._grouped(window)[place]
+
     def _order_of(self, window: int) -> list[int]:
         """The positions of a window in batches of like length, the batches in an order of their own.
 
         It follows from seed and window alone, so a run can still be resumed at any position.
         """
         size = self.stage.batch_size
-        first = window * GROUPED_BATCHES * size
-        places = sorted(range(first, min(first + GROUPED_BATCHES * size, len(self))), key=self._length)
+        first, most = window * self.batches_together * size, self.batches_together * size
+        places = sorted(range(first, min(first + most, len(self))), key=self._length)
         batches = [places[at : at + size] for at in range(0, len(places), size)]
         last = [batches.pop()] if len(batches[-1]) < size else []
         random.Random(f"{self.seed}/window/{window}").shuffle(batches)

@@ -41,7 +41,7 @@ class Stage:
     sources: Mapping[str, Source]
     steps: int
     batch_size: int = 8  # samples a step, over all processes and accumulated batches
-    micro_batch_size: int | None = None  # samples in one pass of one process; None: all of its share
+    micro_batch_size: int | None = None  # samples of like length in one pass of one process; None: all of its share
     learning_rate: float = 3e-5
     rates: Mapping[str, float] = field(default_factory=dict)  # of some parts: {"connector": 1e-4}
     schedule: Literal["cosine", "salmonn", "linear", "constant"] = "cosine"
@@ -131,6 +131,7 @@ def towards_words(stage: Stage, steps: int) -> Stage:
         pairing="recorded",
         steps=steps,
         batch_size=48,
+        micro_batch_size=None,
         learning_rate=1e-3,
         least_learning_rate=0.0,
         rates={},
