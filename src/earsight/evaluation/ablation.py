@@ -76,7 +76,10 @@ def run(scale: Scale, out: Path, groups: Sequence[str] = (), seeds: int = 3, rep
     """
     if seeds < 1:
         raise EarsightError(f"--seeds {seeds}: at least 1 is needed")
-    runs = [One(seed, group, one) for seed in range(1, seeds + 1) for group in chosen(groups) for one in group.variants]
+    some = [group for group in chosen(groups) if scale.word_steps or not group.tokens_alone]
+    if not some:
+        raise EarsightError(f"{', '.join(groups)}: is measured at the scale starter alone")
+    runs = [One(seed, group, one) for seed in range(1, seeds + 1) for group in some for one in group.variants]
     remember(scale, out)
     records = ablation_data.trained_on(scale, out)
     benchmark = ablation_data.tested_on(scale, records, out)
@@ -169,7 +172,9 @@ def _result(one: One, place: Place) -> dict[str, Any]:
     recipe = asked_recipe(one.group, variant, scale, one.seed, place.records)
     assistant = ablation_measures.model_as(recipe, trained, variant.after, variant.lora_scale)
     features = cache_root() / "features"
-    abilities = ablation_measures.measured(assistant, place.benchmark, one.group, variant, scale, features)
+    abilities = ablation_measures.measured(
+        assistant, place.benchmark, one.group, variant, scale, features, place.records
+    )
     return {
         "group": one.group.name,
         "variant": variant.name,

@@ -22,6 +22,7 @@ from earsight.evaluation.conditions import FULL, effective
 from earsight.evaluation.metrics import METRICS, outcome, reference_text
 from earsight.evaluation.runner import Ask, Asker
 from earsight.evaluation.scoring import clusters_of
+from earsight.evaluation.token_readings import READINGS, readings
 from earsight.model import lora
 from earsight.model.assistant import Assistant
 from earsight.model.prompt_ids import IGNORED, padded
@@ -71,14 +72,24 @@ def model_as(recipe: Recipe, trained: Path, after: str = "", lora_scale: float =
 
 
 def measured(
-    assistant: Assistant, benchmark: Benchmark, group: Group, variant: Variant, scale: Scale, features: Path | None
+    assistant: Assistant,
+    benchmark: Benchmark,
+    group: Group,
+    variant: Variant,
+    scale: Scale,
+    features: Path | None,
+    root: Path = Path(),
 ) -> dict[str, dict[str, Any]]:
     """Every ability that the group measures, as plain types by its name.
 
     Args:
         features: where those of frozen encoders are kept; None: they are made on the way.
+        root: the records that were trained on, for what is read of the tokens.
     """
     wanted = [one.ability for one in group.measures]
+    if read := [name for name in wanted if name in READINGS]:
+        assert features is not None
+        return readings(assistant, root, read, features)
     store = None
     if features is not None:
         store = FeatureStore(features, assistant.model, assistant.processor, half=scale.name != "tiny")

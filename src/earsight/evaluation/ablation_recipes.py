@@ -81,7 +81,11 @@ def trained_recipe(group: Group, variant: Variant, scale: Scale, seed: int, root
     """
     group, variant = trained_by(group, variant)
     plain = recipes.get(f"{group.recipe}/{scale.name}")
-    stages = {name: _stage(stage, group, name, scale) for name, stage in plain.stages.items()}
+    stages = {
+        name: _stage(stage, group, name, scale)
+        for name, stage in plain.stages.items()
+        if stage.objective == "words" or not group.tokens_alone or not scale.word_steps
+    }
     data = replace(plain.data, root=str(root), cache_features="always", half_features=scale.name != "tiny")
     made = replace(plain, seed=seed, stages=stages, data=data, save_every=10**6, log_every=25, keep=MOST_CHECKPOINTS)
     return changed(changed(made, _at(group, scale)), _at(variant, scale))

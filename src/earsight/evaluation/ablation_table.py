@@ -6,59 +6,15 @@ benchmark, with the column of the paper that each stands beside: the nearest the
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
 from earsight.errors import EarsightError
+from earsight.evaluation.ablation_design import Group, Measure, Variant
 from earsight.evaluation.conditions import FULL
 
 STORY_WORDS, STORY_TOLD = "story_words", "story_told"  # measured on stories, see `ablation_measures`
-
-
-@dataclass(frozen=True)
-class Measure:
-    """An ability of the benchmark, and the paper's column beside it."""
-
-    ability: str
-    column: str = ""  # "": the paper has none like it
-    lower_is_better: bool = False  # in the paper's column
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One row: a training with some settings changed, or another use of a model that was trained."""
-
-    name: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    tiny: Mapping[str, Any] | None = None  # in place of `settings` at the tiny scale, where sizes differ
-    weights: str = ""  # "GROUP/VARIANT": not trained, reads what that one has learnt
-    after: str = ""  # its stage, or STAGE/checkpoint-N, after which weights are read; "": the last
-    lora_scale: float = 1.0
-    condition: str = FULL
-    against: str = ""  # the variant it is compared with; "": the group's first
-    at: float | None = None  # its place on the group's axis
-    paper: Mapping[str, float] = field(default_factory=dict)  # {column: number}
-    # {column: 1 better, -1 worse, 0 no change}, where the paper tells only that
-    says: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Group:
-    """One table or figure of a paper."""
-
-    name: str
-    title: str
-    paper: str
-    measures: tuple[Measure, ...]
-    variants: tuple[Variant, ...]
-    recipe: str = ""  # "": all variants read another group's weights
-    sources: Mapping[str, float] = field(default_factory=dict)  # of the starter corpus, by weight
-    stages: Mapping[str, float] = field(default_factory=dict)  # share of the steps; others keep their number
-    settings: Mapping[str, Any] = field(default_factory=dict)  # of all its variants
-    tiny: Mapping[str, Any] | None = None
-    axis: str = ""  # what `at` counts: the group is a curve
-    notes: tuple[str, ...] = ()
 
 
 ASR = Measure("transcribe_trained_voices", "ASR", lower_is_better=True)
@@ -72,6 +28,13 @@ def _levels(*levels: tuple[float, int], **more: Any) -> dict[str, Any]:
 
 def _table_4(asr: float, ocr: float, video_qa: float, avqa: float, avm: float) -> dict[str, float]:
     return {"ASR": asr, "OCR": ocr, "Video QA": video_qa, "AVQA": avqa, "AVM": avm}
+
+
+def _words_alone(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings without those of stages other than the one towards words."""
+    stages = {name: some for name, some in settings.get("stages", {}).items() if name == "words"}
+    kept = {name: some for name, some in settings.items() if name != "stages"}
+    return {**kept, "stages": stages} if stages else kept
 
 
 NO_DIVERSITY = {"stages": {stage: {"losses": {"diversity": 0.0}} for stage in ("words", "instruct")}}
@@ -132,6 +95,32 @@ VIDEO_SALMONN = Group(
     notes=(
         "In place of the multi-resolution causal Q-Former one without causal attention reads the whole clip with 32 "
         "queries, as Video-LLaMA's; without synchronisation it reads picture and sound one after the other.",
+    ),
+)
+
+
+VIDEO_SALMONN_TOKENS = replace(
+    VIDEO_SALMONN,
+    name="video-salmonn-tokens",
+    title="The parts of video-SALMONN, read at the connector's end",
+    measures=(
+        Measure("tokens: seen kind", "OCR"),
+        Measure("tokens: place", "Video QA"),
+        Measure("tokens: together", "AVQA"),
+        Measure("tokens: heard kind"),
+        Measure("tokens: number"),
+    ),
+    variants=tuple(
+        replace(one, settings=_words_alone(one.settings))
+        for one in VIDEO_SALMONN.variants
+        if one.name != "without mixing"  # a matter of the stage that follows
+    ),
+    tokens_alone=True,
+    notes=(
+        *VIDEO_SALMONN.notes,
+        "Only the first stage, which has no language model; its soft tokens are read as words, of several hundred "
+        "validation media. Together: of the second in which a sound begins, whether something appears with it (half of "
+        "them). ASR and matching cannot be read so.",
     ),
 )
 
@@ -240,6 +229,25 @@ DOLPHIN = Group(
 )
 
 
+DOLPHIN_TOKENS = replace(
+    DOLPHIN,
+    name="dolphin-tokens",
+    title="The parts of Dolphin, read at the connector's end",
+    measures=(
+        Measure("tokens: heard kind", "AVU"),
+        Measure("tokens: seen kind", "AVE"),
+        Measure("tokens: place"),
+        Measure("tokens: number"),
+    ),
+    tokens_alone=True,
+    notes=(
+        *DOLPHIN.notes,
+        "Only the first stage, which has no language model; its soft tokens are read as words, of several hundred "
+        "validation media.",
+    ),
+)
+
+
 def _activation(steps: int, after: str, paper: dict[str, float]) -> Variant:
     return Variant(f"{steps} steps", weights="activation/12 steps", after=after, at=steps, paper=paper)
 
@@ -313,7 +321,18 @@ WHITE_NOISE = Group(
     ),
 )
 
-GROUPS = (VIDEO_SALMONN, AV_LLM, FRAMES, SEGMENTS, DOLPHIN, ACTIVATION, LORA_SCALE, WHITE_NOISE)
+GROUPS = (
+    VIDEO_SALMONN,
+    VIDEO_SALMONN_TOKENS,
+    AV_LLM,
+    FRAMES,
+    SEGMENTS,
+    DOLPHIN,
+    DOLPHIN_TOKENS,
+    ACTIVATION,
+    LORA_SCALE,
+    WHITE_NOISE,
+)
 
 
 def chosen(names: Sequence[str] = ()) -> list[Group]:

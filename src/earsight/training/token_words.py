@@ -49,10 +49,7 @@ class TokenWords:
         self, inputs: Mapping[str, Any], words: Sequence[Mapping[str, Any]]
     ) -> tuple[Tensor, dict[str, float], Auxiliary]:
         """A batch's media inputs and their words -> the loss, its parts by name, the connector's auxiliary losses."""
-        wanted = {*feature_names(self.model.description), *input_names(self.model.description)}
-        made = self.model.soft_tokens({name: value for name, value in inputs.items() if name in wanted})
-        centre = self.centre.to(made.values.device)
-        near = SHARPNESS * functional.normalize(made.values.float() - centre, dim=-1)  # (n_media, n_tokens, llm_dim)
+        made, near = self._near(inputs)
         parts = {role: part for role in self.places if (part := self._role(near, made.mask, role, words)) is not None}
         # What no loss of this batch reaches takes part with nothing: several processes exchange every gradient.
         trained = (value for value in self.model.connector.parameters() if value.requires_grad)
@@ -61,25 +58,55 @@ class TokenWords:
         told = {f"loss/{role}": float(part.detach()) for role, part in parts.items()}
         return total, told, {name: (value, made.averaged) for name, value in made.losses.items()}
 
+    def readings(
+        self, inputs: Mapping[str, Any], words: Sequence[Mapping[str, Any]]
+    ) -> dict[str, list["tuple[int, dict[str, float], str]"]]:
+        """What the tokens tell: {role: [(which medium, {word: log-probability}, the true word)]}."""
+        made, near = self._near(inputs)
+        found = {}
+        for role, places in self.places.items():
+            read = self._read(near, made.mask, role, words)
+            logs = [one.log_softmax(-1).tolist() for _, one, _, _ in read]
+            found[role] = [
+                (row, dict(zip(places, log, strict=True)), word)
+                for (row, _, word, _), log in zip(read, logs, strict=True)
+            ]
+        return found
+
+    def _near(self, inputs: Mapping[str, Any]) -> tuple[Any, Tensor]:
+        """Soft tokens, and their directions (n_media, n_tokens, llm_dim), as long as cosines are to be sharp."""
+        wanted = {*feature_names(self.model.description), *input_names(self.model.description)}
+        made = self.model.soft_tokens({name: value for name, value in inputs.items() if name in wanted})
+        centre = self.centre.to(made.values.device)
+        return made, SHARPNESS * functional.normalize(made.values.float() - centre, dim=-1)
+
     def _role(self, near: Tensor, mask: Tensor, role: str, words: Sequence[Mapping[str, Any]]) -> Tensor | None:
         """Cross-entropy over the role's words; each medium counts once. None where the batch tells nothing of it."""
-        logits = near @ self.vectors[role].to(near.device).T  # (n_media, n_tokens, n_words)
-        found, targets, weights = [], [], []
-        for row, one in enumerate(words):
-            seconds = self._seconds(int(mask[row].sum()))
-            asked = list(_asked(one.get(role), seconds))
-            for tokens, word in asked:
-                here = logits[row][mask[row]]
-                found.append((here if tokens is None else here[tokens]).logsumexp(0))
-                targets.append(self.places[role][word])
-                weights.append(1.0 / len(asked))
-        if not found:
+        read = self._read(near, mask, role, words)
+        if not read:
             return None
-        losses = functional.cross_entropy(
-            torch.stack(found), torch.tensor(targets, device=near.device), reduction="none"
-        )
-        shares = losses.new_tensor(weights)
+        targets = torch.tensor([self.places[role][word] for _, _, word, _ in read], device=near.device)
+        losses = functional.cross_entropy(torch.stack([logits for _, logits, _, _ in read]), targets, reduction="none")
+        shares = losses.new_tensor([share for _, _, _, share in read])
         return (losses * shares).sum() / shares.sum()
+
+    def _read(
+        self, near: Tensor, mask: Tensor, role: str, words: Sequence[Mapping[str, Any]]
+    ) -> list[tuple[int, Tensor, str, float]]:
+        """(medium, logits (n_words,), true word, share of its medium) of all that is told of a role."""
+        logits = near @ self.vectors[role].to(near.device).T  # (n_media, n_tokens, n_words)
+        found = []
+        for row, one in enumerate(words):
+            here = logits[row][mask[row]]
+            asked = [
+                (tokens, word)
+                for tokens, word in _asked(one.get(role), self._seconds(len(here)))
+                if word in self.places[role]
+            ]
+            for tokens, word in asked:
+                said = here if tokens is None else here[tokens]
+                found.append((row, said.logsumexp(0), word, 1.0 / len(asked)))
+        return found
 
     def _seconds(self, n_tokens: int) -> Tensor | None:
         """Which second each token of a medium is of; None where the connector's tokens do not follow time."""
