@@ -30,6 +30,10 @@ def _table_4(asr: float, ocr: float, video_qa: float, avqa: float, avm: float) -
     return {"ASR": asr, "OCR": ocr, "Video QA": video_qa, "AVQA": avqa, "AVM": avm}
 
 
+def _columns(paper: Mapping[str, float], *names: str) -> dict[str, float]:
+    return {name: paper[name] for name in names}
+
+
 def _words_alone(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings without those of stages other than the one towards words."""
     stages = {name: some for name, some in settings.get("stages", {}).items() if name == "words"}
@@ -111,7 +115,7 @@ VIDEO_SALMONN_TOKENS = replace(
         Measure("tokens: number"),
     ),
     variants=tuple(
-        replace(one, settings=_words_alone(one.settings))
+        replace(one, settings=_words_alone(one.settings), paper=_columns(one.paper, "OCR", "Video QA", "AVQA"))
         for one in VIDEO_SALMONN.variants
         if one.name != "without mixing"  # a matter of the stage that follows
     ),
