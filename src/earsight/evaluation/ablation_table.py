@@ -52,8 +52,6 @@ VIDEO_SALMONN = Group(
     recipe="video_salmonn",
     sources={**SENSES, "speech": 0.5, "composed": 4.0},
     stages={"instruct": 1.0},
-    settings={"values": {"encoders": {"audio": {"pad_seconds": 1.0}}}},
-    tiny={},
     measures=(
         ASR,
         Measure("picture_kind", "OCR"),
@@ -269,7 +267,6 @@ ACTIVATION = Group(
     recipe="salmonn",
     sources={"sounds": 1.0, "speech": 1.0},
     stages={"pretrain": 0.5, "instruct": 1.0},
-    settings={"values": {"encoders": {"audio": {"pad_seconds": 1.0}}}},
     tiny={"stages": {"activate": {"steps": 12, "writes": {"n_samples": 12}}}},
     measures=HEARING,
     variants=(
