@@ -39,7 +39,7 @@ def root(renderer, tmp_path_factory):
         patch.setattr(starter_records, "COMPOSED", dict.fromkeys(starter_records.COMPOSED, 4))
         patch.setattr(samples, "renderer_of", lambda root: renderer)
         patch.setattr(token_readings, "renderer_of", lambda root: renderer)
-        patch.setattr(token_readings, "COMPOSED", {"which_side": 2, "how_many": 2, "coincide": 6})
+        patch.setattr(token_readings, "COMPOSED", {"which_side": 2, "coincide": 6})
         folder = tmp_path_factory.mktemp("records")
         yield starter_records.write_starter_records(folder, renderer.corpus, folder)
 

@@ -110,7 +110,6 @@ VIDEO_SALMONN_TOKENS = replace(
         Measure("tokens: place", "Video QA"),
         Measure("tokens: together", "AVQA"),
         Measure("tokens: heard kind"),
-        Measure("tokens: number"),
     ),
     variants=tuple(
         replace(one, settings=_words_alone(one.settings), paper=_columns(one.paper, "OCR", "Video QA", "AVQA"))
@@ -239,7 +238,6 @@ DOLPHIN_TOKENS = replace(
         Measure("tokens: heard kind", "AVU"),
         Measure("tokens: seen kind", "AVE"),
         Measure("tokens: place"),
-        Measure("tokens: number"),
     ),
     tokens_alone=True,
     notes=(

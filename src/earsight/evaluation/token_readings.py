@@ -28,7 +28,7 @@ from earsight.training.token_words import TokenWords
 TOKENS = "tokens: "  # begins the name of what is measured
 BATCH = 32
 SIDE: Split = "val"
-COMPOSED = {"which_side": 150, "how_many": 150, "coincide": 200}  # clips
+COMPOSED = {"which_side": 150, "coincide": 200}  # clips
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,6 @@ READINGS = {
     f"{TOKENS}seen kind": Reading("seen kind", ("see",)),
     f"{TOKENS}heard kind": Reading("heard kind", ("hear",)),
     f"{TOKENS}place": Reading("place", ("which_side",)),
-    f"{TOKENS}number": Reading("number", ("how_many",)),
     # Of the second in which a sound begins: alone, or together with something seen.
     f"{TOKENS}together": Reading("heard change", ("coincide",), ("begins", "together")),
 }
