@@ -121,7 +121,8 @@ VIDEO_SALMONN_TOKENS = replace(
         *VIDEO_SALMONN.notes,
         "Only the first stage, which has no language model; its soft tokens are read as words, of several hundred "
         "validation media. Together: of the second in which a sound begins, whether something appears with it (half of "
-        "them). ASR and matching cannot be read so.",
+        "them). ASR and matching cannot be read so. The commonest word alone is right in 0.23 of kinds seen, 0.57 of "
+        "places, 0.54 of beginnings and 0.29 of kinds heard.",
     ),
 )
 
@@ -243,7 +244,8 @@ DOLPHIN_TOKENS = replace(
     notes=(
         *DOLPHIN.notes,
         "Only the first stage, which has no language model; its soft tokens are read as words, of several hundred "
-        "validation media.",
+        "validation media. The commonest word alone is right in 0.29 of kinds heard, 0.23 of kinds seen and 0.57 of "
+        "places.",
     ),
 )
 
