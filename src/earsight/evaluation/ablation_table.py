@@ -322,6 +322,21 @@ WHITE_NOISE = Group(
     ),
 )
 
+WORDS_FIRST = Group(
+    name="words-first",
+    title="Steps towards words before those towards answers",
+    paper="in none of the papers",
+    recipe="video_salmonn",
+    sources=VIDEO_SALMONN.sources,
+    stages=VIDEO_SALMONN.stages,
+    measures=tuple(Measure(one) for one in ("picture_kind", "sound_kind", "which_first")),
+    variants=(
+        Variant("words, then answers", weights="video-salmonn/full"),
+        # As many seconds on a processor: 400 steps of the connector alone take about as long as 40 of the whole.
+        Variant("answers alone", {"stages": {"words": {"steps": 1}, "instruct": {"steps": 160}}}, tiny={}),
+    ),
+)
+
 GROUPS = (
     VIDEO_SALMONN,
     VIDEO_SALMONN_TOKENS,
@@ -333,6 +348,7 @@ GROUPS = (
     ACTIVATION,
     LORA_SCALE,
     WHITE_NOISE,
+    WORDS_FIRST,
 )
 
 
