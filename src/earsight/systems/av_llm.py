@@ -66,6 +66,7 @@ VARIANTS = {
         prompt=Prompt(slot="{tokens}\n", modality_tokens=TOKENS),
         generation={"max_new_tokens": 64, "do_sample": False},
         n_frames=16,
+        max_seconds=60.0,
         float32_encoders=True,
     ),
     "tiny": {

@@ -84,6 +84,7 @@ VARIANTS = {
         lora=SMALL_LORA,
         prompt=Prompt(slot="{tokens}\n"),
         generation={"max_new_tokens": 64, "do_sample": False},
+        max_seconds=60.0,
         float32_encoders=True,
     ),
     "tiny": {

@@ -39,6 +39,7 @@ VARIANTS = {
         lora={**SYSTEM.lora, "lora_dropout": 0.0},  # on a processor drawing it takes a quarter of a training's time
         prompt=Prompt(slot="<Speech>{tokens}</Speech> "),
         generation={"max_new_tokens": 64, "do_sample": False},
+        max_seconds=60.0,
         float32_encoders=True,
     ),
     "tiny": {

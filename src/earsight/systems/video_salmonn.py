@@ -63,6 +63,7 @@ VARIANTS = {
         prompt=Prompt(),
         generation={"max_new_tokens": 64, "do_sample": False},
         frames_per_second=1.0,
+        max_seconds=60.0,
         float32_encoders=True,
     ),
     "tiny": {
