@@ -100,7 +100,9 @@ def test_what_is_not_known_of_a_medium_is_not_trained(root):
 
     Made.values = values
     model.soft_tokens = lambda inputs: Made
-    loss, parts = words.loss({"media_milliseconds": torch.tensor([1000])}, [{"seen kind": "bird", "seen name": "owl"}])
+    loss, parts, _ = words.loss(
+        {"media_milliseconds": torch.tensor([1000])}, [{"seen kind": "bird", "seen name": "owl"}]
+    )
     loss.backward()
     first = model.connector.config.first_query
     assert set(parts) == {"loss/seen name"} | {"loss/seen kind"}
@@ -118,7 +120,7 @@ def test_the_speech_tokens_are_trained_alone_where_only_what_is_said_is_asked_fo
         "speech_features": torch.randn(1, 20, width),
         "speech_mask": torch.ones(1, 20, dtype=torch.bool),
     }
-    loss, parts = words.loss(given, [{"said": "an owl", "heard kind": "speech"}])
+    loss, parts, _ = words.loss(given, [{"said": "an owl", "heard kind": "speech"}])
     loss.backward()
     assert set(parts) == {"loss/tokens said", "loss/letters said"}
     assert model.connector.speech.blank.grad.any() and not model.connector.query_tokens.grad.any()
