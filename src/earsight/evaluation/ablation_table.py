@@ -119,7 +119,7 @@ VIDEO_SALMONN_TOKENS = replace(
     tokens_alone=True,
     notes=(
         *VIDEO_SALMONN.notes,
-        "Only the first stage, 400 steps without a language model; its soft tokens are read as words, of several hundred "
+        "Only the first stage, 400 steps without a language model; its tokens are read as words, of several hundred "
         "validation media. Together: of the second in which a sound begins, whether something appears with it (half of "
         "them). ASR and matching cannot be read so. The commonest word alone is right in 0.23 of kinds seen, 0.57 of "
         "places, 0.54 of beginnings and 0.29 of kinds heard.",
@@ -243,7 +243,7 @@ DOLPHIN_TOKENS = replace(
     tokens_alone=True,
     notes=(
         *DOLPHIN.notes,
-        "Only the first stage, 400 steps without a language model; its soft tokens are read as words, of several hundred "
+        "Only the first stage, 400 steps without a language model; its tokens are read as words, of several hundred "
         "validation media. The commonest word alone is right in 0.29 of kinds heard, 0.23 of kinds seen and 0.57 of "
         "places.",
     ),
