@@ -168,17 +168,20 @@ class MultiResolutionQFormer(nn.Module):
         losses["diversity"] is unweighted, and the mean over all windows.
         """
         given = [{s: features[s] for s in some if s in features} for some in self.config.read_together]
-        parts = [self._windows_read(some, milliseconds) for some in given]
-        counts = [int(mask.sum()) // self.config.levels[-1].n_queries for _, mask, _ in parts]
-        total = torch.stack([loss * count for (_, _, loss), count in zip(parts, counts, strict=True)]).sum()
+        values, masks, diversities, counts = zip(
+            *(self._windows_read(some, milliseconds) for some in given), strict=True
+        )
+        total = torch.stack([loss * count for loss, count in zip(diversities, counts, strict=True)]).sum()
         losses = {"diversity": total / max(1, sum(counts))}
-        if len(parts) == 1:
-            return SoftTokens(*parts[0][:2], losses, sum(counts))
-        values, mask = (torch.cat([part[side] for part in parts], dim=1) for side in (0, 1))
-        return SoftTokens(*pack(values, mask), losses, sum(counts))
+        if len(given) == 1:
+            return SoftTokens(values[0], masks[0], losses, sum(counts))
+        return SoftTokens(*pack(torch.cat(values, dim=1), torch.cat(masks, dim=1)), losses, sum(counts))
 
-    def _windows_read(self, features: Mapping[str, Features], milliseconds: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Soft tokens of all windows (n_media, n_tokens, llm_dim), which of them there are, their diversity loss."""
+    def _windows_read(
+        self, features: Mapping[str, Features], milliseconds: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, int]:
+        """Soft tokens of all windows (n_media, n_tokens, llm_dim), which of them there are, their diversity loss, and
+        of how many of the longest windows it is the mean."""
         config, n_media, device = self.config, len(milliseconds), milliseconds.device
         steps = self.steps(features, n_media)
         coarse, n_queries = config.steps_per_window[-1], config.levels[-1].n_queries
@@ -195,7 +198,7 @@ class MultiResolutionQFormer(nn.Module):
             values[kept] = self.project(torch.cat(read, dim=-1)).to(values.dtype)
             diversity = self.diversity(read)
         mask = kept[:, :, None].expand(-1, -1, n_queries)
-        return values.flatten(1, 2), mask.flatten(1, 2), diversity
+        return values.flatten(1, 2), mask.flatten(1, 2), diversity, sum(counts)
 
     def join(self, features: Mapping[str, Features], n_media: int, steps: int) -> Tensor:
         """The streams of the same time beside each other (equation 1): -> (n_media, steps, positions, width).

@@ -21,6 +21,7 @@ from torch.nn import functional
 from earsight.connectors.speech_tokens import LETTERS
 from earsight.errors import EarsightError
 from earsight.model.media_inputs import feature_names, input_names
+from earsight.training.freezing import nothing_of
 
 SHARPNESS = 16.0  # cosines lie in [-1, 1]; this makes them usable as logits
 LETTER_WEIGHT = 0.5
@@ -66,7 +67,7 @@ class Words:
         self.places: dict[str, dict[str, int]] = {}
         self.vectors: dict[str, Tensor] = {}
         for role in ROLES:
-            words = sorted({word for one in told for word in _listed(one.get(role)) if word})
+            words = sorted({word for one in told for word in listed(one.get(role)) if word})
             if words:
                 self.places[role] = {word: place for place, word in enumerate(words)}
                 vectors = torch.stack([table[self._ids(word)].mean(0) for word in words])
@@ -96,13 +97,10 @@ class Words:
         self, inputs: Mapping[str, Any], words: Sequence[Mapping[str, Any]]
     ) -> tuple[Tensor, dict[str, float], dict[str, Any]]:
         """A batch's media inputs and their words -> the loss, its parts by name, and no auxiliary losses."""
-        wanted = {*feature_names(self.model.description), *input_names(self.model.description)}
-        media = {name: value for name, value in inputs.items() if name in wanted}
+        media = media_of(self.model, inputs)
         parts = self._of_speech(media, words) if self.only_said else self._of_all(media, words)
         losses = [value for value in parts.values() if value.requires_grad]
-        # What no loss of this batch reaches takes part with nothing: several processes exchange every gradient.
-        trained = (value for value in self.model.connector.parameters() if value.requires_grad)
-        total = sum((value.flatten()[0] * 0.0 for value in trained), torch.zeros((), device=self.model.device))
+        total = nothing_of(self.model.connector, self.model.device)
         total = total + torch.stack(losses).sum() if losses else total
         told = {f"loss/{name}": float(value.detach()) for name, value in parts.items() if value.requires_grad}
         return total, told, {}
@@ -191,7 +189,13 @@ class Words:
         return sorted(wanted | set(others.tolist()))
 
 
-def _listed(told: Any) -> Sequence[str | None]:
+def media_of(model: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a batch, what its media are read from."""
+    wanted = {*feature_names(model.description), *input_names(model.description)}
+    return {name: value for name, value in inputs.items() if name in wanted}
+
+
+def listed(told: Any) -> Sequence[str | None]:
     """A role's words: one, one a window, or none."""
     return (told,) if isinstance(told, str) else told or ()
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from fnmatch import fnmatch
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from earsight.errors import EarsightError
 from earsight.model import lora
@@ -46,6 +47,12 @@ def matches(name: str, pattern: str) -> bool:
     if pattern in ("connector", "encoders", "language_model"):
         return name.startswith(f"{pattern}.") and not is_lora
     return fnmatch(name, pattern)
+
+
+def nothing_of(module: nn.Module, device: torch.device) -> Tensor:
+    """Zero, of every trained parameter: several processes exchange every gradient, also those that no loss reaches."""
+    trained = (value for value in module.parameters() if value.requires_grad)
+    return sum((value.flatten()[:1].sum() * 0.0 for value in trained), torch.zeros((), device=device))
 
 
 def heads_of_words(name: str) -> bool:

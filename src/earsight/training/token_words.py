@@ -16,11 +16,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from earsight.data.starter.course import NOTHING
-from earsight.model.media_inputs import feature_names, input_names
-from earsight.training.alignment import ROLES, SHARPNESS
+from earsight.training.alignment import ROLES, SHARPNESS, listed, media_of
+from earsight.training.freezing import nothing_of
 
 # The same word may be seen and heard: a bird in the picture is another direction than a bird in the sound.
 CUES = {role: "sound" if role.startswith("heard") else "picture" for role in ROLES}
+Seconds = Sequence[Tensor | None]
 Auxiliary = Mapping[str, tuple[Tensor, int]]
 
 
@@ -35,7 +36,7 @@ class TokenWords:
         self.places: dict[str, dict[str, int]] = {}
         self.vectors: dict[str, Tensor] = {}
         for role, cue in CUES.items():
-            words = sorted({word for one in told for word in _listed(one.get(role)) if word})
+            words = sorted({word for one in told for word in listed(one.get(role)) if word})
             if words:
                 self.places[role] = {word: place for place, word in enumerate(words)}
                 both = torch.stack([self._direction(table, word) for word in words]) + self._direction(table, cue)
@@ -50,11 +51,10 @@ class TokenWords:
     ) -> tuple[Tensor, dict[str, float], Auxiliary]:
         """A batch's media inputs and their words -> the loss, its parts by name, the connector's auxiliary losses."""
         made, near = self._near(inputs)
-        parts = {role: part for role in self.places if (part := self._role(near, made.mask, role, words)) is not None}
-        # What no loss of this batch reaches takes part with nothing: several processes exchange every gradient.
-        trained = (value for value in self.model.connector.parameters() if value.requires_grad)
-        total = sum((value.flatten()[0] * 0.0 for value in trained), torch.zeros((), device=near.device))
-        total = total + sum(parts.values())
+        seconds = self._seconds(made.mask)
+        found = {role: self._role(near, made.mask, seconds, role, words) for role in self.places}
+        parts = {role: part for role, part in found.items() if part is not None}
+        total = nothing_of(self.model.connector, near.device) + sum(parts.values())
         told = {f"loss/{role}": float(part.detach()) for role, part in parts.items()}
         return total, told, {name: (value, made.averaged) for name, value in made.losses.items()}
 
@@ -63,9 +63,9 @@ class TokenWords:
     ) -> dict[str, list["tuple[int, dict[str, float], str]"]]:
         """What the tokens tell: {role: [(which medium, {word: log-probability}, the true word)]}."""
         made, near = self._near(inputs)
-        found = {}
+        seconds, found = self._seconds(made.mask), {}
         for role, places in self.places.items():
-            read = self._read(near, made.mask, role, words)
+            read = self._read(near, made.mask, seconds, role, words)
             logs = [one.log_softmax(-1).tolist() for _, one, _, _ in read]
             found[role] = [
                 (row, dict(zip(places, log, strict=True)), word)
@@ -75,14 +75,15 @@ class TokenWords:
 
     def _near(self, inputs: Mapping[str, Any]) -> tuple[Any, Tensor]:
         """Soft tokens, and their directions (n_media, n_tokens, llm_dim), as long as cosines are to be sharp."""
-        wanted = {*feature_names(self.model.description), *input_names(self.model.description)}
-        made = self.model.soft_tokens({name: value for name, value in inputs.items() if name in wanted})
+        made = self.model.soft_tokens(media_of(self.model, inputs))
         centre = self.centre.to(made.values.device)
         return made, SHARPNESS * functional.normalize(made.values.float() - centre, dim=-1)
 
-    def _role(self, near: Tensor, mask: Tensor, role: str, words: Sequence[Mapping[str, Any]]) -> Tensor | None:
+    def _role(
+        self, near: Tensor, mask: Tensor, seconds: Seconds, role: str, words: Sequence[Mapping[str, Any]]
+    ) -> Tensor | None:
         """Cross-entropy over the role's words; each medium counts once. None where the batch tells nothing of it."""
-        read = self._read(near, mask, role, words)
+        read = self._read(near, mask, seconds, role, words)
         if not read:
             return None
         targets = torch.tensor([self.places[role][word] for _, _, word, _ in read], device=near.device)
@@ -91,32 +92,28 @@ class TokenWords:
         return (losses * shares).sum() / shares.sum()
 
     def _read(
-        self, near: Tensor, mask: Tensor, role: str, words: Sequence[Mapping[str, Any]]
+        self, near: Tensor, mask: Tensor, seconds: Seconds, role: str, words: Sequence[Mapping[str, Any]]
     ) -> list[tuple[int, Tensor, str, float]]:
         """(medium, logits (n_words,), true word, share of its medium) of all that is told of a role."""
         logits = near @ self.vectors[role].to(near.device).T  # (n_media, n_tokens, n_words)
         found = []
         for row, one in enumerate(words):
             here = logits[row][mask[row]]
-            asked = [
-                (tokens, word)
-                for tokens, word in _asked(one.get(role), self._seconds(len(here)))
-                if word in self.places[role]
-            ]
+            asked = [pair for pair in _asked(one.get(role), seconds[row]) if pair[1] in self.places[role]]
             for tokens, word in asked:
                 said = here if tokens is None else here[tokens]
                 found.append((row, said.logsumexp(0), word, 1.0 / len(asked)))
         return found
 
-    def _seconds(self, n_tokens: int) -> Tensor | None:
-        """Which second each token of a medium is of; None where the connector's tokens do not follow time."""
+    def _seconds(self, mask: Tensor) -> Seconds:
+        """Which second each token of each medium is of; None where the connector's tokens do not follow time."""
         tell = getattr(self.model.connector.config, "seconds_of_tokens", None)
-        return tell(n_tokens) if tell is not None else None
+        return [None if tell is None else tell(n_tokens) for n_tokens in mask.sum(1).tolist()]
 
 
 def _asked(told: Any, seconds: Tensor | None) -> Iterator[tuple[Tensor | None, str]]:
     """(tokens, word): which of a medium's tokens are to say it, None for any of them."""
-    known = [(second, word) for second, word in enumerate(_listed(told)) if word]
+    known = [(second, word) for second, word in enumerate(listed(told)) if word]
     if not isinstance(told, str) and seconds is not None:
         for second, word in known:
             tokens = (seconds == second).nonzero()[:, 0]
@@ -128,7 +125,3 @@ def _asked(told: Any, seconds: Tensor | None) -> Iterator[tuple[Tensor | None, s
     different = different - {NOTHING} or different
     if len(different) == 1:
         yield None, different.pop()
-
-
-def _listed(told: Any) -> Sequence[str | None]:
-    return (told,) if isinstance(told, str) else told or ()

@@ -19,7 +19,7 @@ from earsight.data.ledger import Ledger
 from earsight.model.prompt_ids import IGNORED
 from earsight.training.alignment import Words
 from earsight.training.checkpoints import load_trained_parts, save_trained_parts
-from earsight.training.freezing import part_of
+from earsight.training.freezing import nothing_of, part_of
 from earsight.training.schedules import scale
 from earsight.training.stages import Stage
 from earsight.training.token_words import TokenWords
@@ -84,15 +84,16 @@ class StageTrainer(Trainer):
                 self.parts[name].append(value)
             return (loss + self._auxiliary(auxiliary)) / self.args.gradient_accumulation_steps
         alone = self.accelerator.num_processes == 1 and len(inputs["input_ids"])
-        loss = torch.zeros((), device=self.args.device) if alone else self._nothing(model)
+        loss = torch.zeros((), device=self.args.device)
+        if not alone:  # a process whose batch lacks a sense still takes part in every exchange
+            loss = loss + nothing_of(model, self.args.device)
         made: Any = None
         if len(inputs["input_ids"]):
             made = model(**inputs, num_items_in_batch=num_items_in_batch, loss_of_each=True)
             loss = loss + made["loss"] * self._share(num_items_in_batch)
             self._tell_apart(made["losses"], inputs["labels"], about)
-        loss = (
-            loss + self._auxiliary((made or {}).get("auxiliary_losses") or {}) / self.args.gradient_accumulation_steps
-        )
+        more = self._auxiliary((made or {}).get("auxiliary_losses", {}))
+        loss = loss + more / self.args.gradient_accumulation_steps
         return (loss, made) if return_outputs else loss
 
     def _as_fast_as_the_language_model(self, model: nn.Module) -> Any:
@@ -117,11 +118,6 @@ class StageTrainer(Trainer):
     def _share(self, n_items: Any) -> float:
         """Processes average their gradients; the loss was divided by the tokens of all of them."""
         return float(self.accelerator.num_processes) if n_items is not None else 1.0
-
-    def _nothing(self, model: nn.Module) -> Tensor:
-        """Zero, of every trained parameter: a process whose batch lacks a sense still takes part in every exchange."""
-        trained = (value for value in model.parameters() if value.requires_grad)
-        return sum((value.flatten()[:1].sum() * 0.0 for value in trained), torch.zeros((), device=self.args.device))
 
     def _tell_apart(self, losses: Tensor, labels: Tensor, about: Mapping[str, Any]) -> None:
         """Mean loss of a token, by source and by sense: (n_labelled,) in the order of the labels."""
