@@ -180,7 +180,7 @@ def _result(one: One, place: Place) -> dict[str, Any]:
         "variant": variant.name,
         "seed": one.seed,
         "scale": scale.name,
-        "steps": scale.steps,
+        "steps": {name: stage.steps for name, stage in recipe.stages.items()},
         "benchmark": {"name": place.benchmark.name, "digest": place.benchmark.digest},
         "earsight": __version__,
         "training": json.loads((trained / DONE).read_text(encoding="utf-8")),

@@ -45,7 +45,6 @@ class Group:
     variants: tuple[Variant, ...]
     recipe: str = ""  # "": all variants read another group's weights
     sources: Mapping[str, float] = field(default_factory=dict)  # of the starter corpus, by weight
-    stages: Mapping[str, float] = field(default_factory=dict)  # share of the steps; others keep their number
     settings: Mapping[str, Any] = field(default_factory=dict)  # of all its variants
     tiny: Mapping[str, Any] | None = None
     axis: str = ""  # what `at` counts: the group is a curve

@@ -18,7 +18,7 @@ class Scale:
     """How large one run is."""
 
     name: str  # of the recipes' variants
-    steps: int  # through the language model: of all stages together, but for those that train on what it writes
+    steps: int  # of each stage through the language model, but for those that train on what it writes
     batch_size: int
     records: int  # of each ability that are asked
     stories: int
@@ -34,7 +34,6 @@ class Scale:
 
 
 SCALES = {
-    # Two cores, about ten minutes for a training and its tests.
     "starter": Scale(
         "starter",
         steps=120,
@@ -82,7 +81,7 @@ def trained_recipe(group: Group, variant: Variant, scale: Scale, seed: int, root
     group, variant = trained_by(group, variant)
     plain = recipes.get(f"{group.recipe}/{scale.name}")
     stages = {
-        name: _stage(stage, group, name, scale)
+        name: _stage(stage, group, scale)
         for name, stage in plain.stages.items()
         if stage.objective == "words" or not group.tokens_alone or not scale.word_steps
     }
@@ -105,13 +104,13 @@ def _at(one: Group | Variant, scale: Scale) -> Mapping[str, Any]:
     return one.tiny if scale.name == "tiny" and one.tiny is not None else one.settings
 
 
-def _stage(stage: Stage, group: Group, name: str, scale: Scale) -> Stage:
+def _stage(stage: Stage, group: Group, scale: Scale) -> Stage:
     if stage.writes is not None:
         return replace(stage, sources={"stories": Source(scale.told)})  # a few answers that the model writes itself
     if stage.objective == "words":
         steps, batch_size = scale.word_steps, stage.batch_size
     else:
-        steps, batch_size = max(1, round(scale.steps * group.stages[name])), scale.batch_size
+        steps, batch_size = scale.steps, scale.batch_size
     weights = {one: weight for one, weight in group.sources.items() if one in scale.sources}
     return replace(
         stage,

@@ -56,7 +56,8 @@ def markdown(made: Sequence[Row], found: Sequence[Mapping[str, Any]]) -> str:
     """The whole report."""
     lines = ["# What each idea is worth", "", _about(found), "", *_agreement(made), ""]
     for group in dict.fromkeys(row.group.name for row in made):
-        lines += [*_section([row for row in made if row.group.name == group]), ""]
+        runs = [one for one in found if one["group"] == group]
+        lines += [*_section([row for row in made if row.group.name == group], runs), ""]
     return "\n".join([*lines, *_legend()]) + "\n"
 
 
@@ -64,7 +65,7 @@ def _about(found: Sequence[Mapping[str, Any]]) -> str:
     if not found:
         return "No run has ended well."
     seeds = sorted({int(one["seed"]) for one in found})
-    scales = sorted({f"{one['scale']}, {one['steps']} steps" for one in found})
+    scales = sorted({str(one["scale"]) for one in found})
     digests = sorted({f"{one['benchmark']['name']} ({one['benchmark']['digest'][:12]})" for one in found})
     counted = f"{len(found)} runs, {len(seeds)} seed{'s' * (len(seeds) > 1)}"
     return f"`earsight train ablation`: {counted}; scale {'; '.join(scales)}; tested on {', '.join(digests)}."
@@ -88,11 +89,11 @@ def _agreement(made: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _section(some: Sequence[Row]) -> list[str]:
+def _section(some: Sequence[Row], runs: Sequence[Mapping[str, Any]]) -> list[str]:
     group = some[0].group
     noisy = any(row.unchanged is not None for row in some)
     heads = [*HEADS, *(["replies unchanged"] if noisy else [])]
-    lines = [f"## {group.title}", "", f"{group.paper}; ours: {_model(group)}.", ""]
+    lines = [f"## {group.title}", "", f"{group.paper}; ours: {_model(group, runs)}.", ""]
     lines += [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for row in some:
         cells = _cells(row)
@@ -100,6 +101,9 @@ def _section(some: Sequence[Row]) -> list[str]:
             cells.append("" if row.unchanged is None else f"{row.unchanged:.0%}")
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", *group.notes] if group.notes else []
+    if guesses := {row.measure.ability: row.guess for row in some if row.guess is not None}:
+        told = ", ".join(f"{guess:.2f} of {ability}" for ability, guess in guesses.items())
+        lines.append(f"The commonest word alone is right in {told}.")
     if failed := {row.variant.name: row.failed for row in some if row.failed}:
         lines += ["", *(f"Failed: {name}: {reason}" for name, reason in failed.items())]
     if any(group is one for one in _curves(some)):
@@ -107,8 +111,15 @@ def _section(some: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _model(group: Group) -> str:
-    return f"recipe {group.recipe}" if group.recipe else "models trained for other groups, used otherwise"
+def _model(group: Group, runs: Sequence[Mapping[str, Any]]) -> str:
+    if not group.recipe:
+        return "models trained for other groups, used otherwise"
+    told = [f"recipe {group.recipe}"]
+    if steps := {name: count for one in reversed(runs) for name, count in one["steps"].items()}:
+        told.append(", ".join(f"{count} steps of {name}" for name, count in steps.items()))
+    if minutes := [one["training"]["seconds"] / 60 for one in runs]:
+        told.append(f"{min(minutes):.0f} to {max(minutes):.0f} minutes a training, with what had to be encoded for it")
+    return "; ".join(told)
 
 
 def _cells(row: Row) -> list[str]:

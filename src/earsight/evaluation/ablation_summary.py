@@ -54,6 +54,7 @@ class Row:
     difference: Estimate | None = None  # to the whole
     nats: Estimate | None = None  # of a token of the true answer
     nats_difference: Estimate | None = None
+    guess: float | None = None  # what the commonest true word alone would score, of what is read of tokens
     unchanged: float | None = None  # share of replies that stayed what they were with the clip's own sound
 
     @property
@@ -129,6 +130,7 @@ def _filled(row: Row, ours: Seeds, theirs: Seeds) -> Row:
         higher_is_better=bool(first["higher_is_better"]),
         seeds=len(ours),
         score=estimate(ours, "numerators", "denominators"),
+        guess=first.get("guess"),
     )
     if all(one["nats"] for one in ours.values()):
         row = replace(row, nats=estimate(ours, "nats", "tokens"))

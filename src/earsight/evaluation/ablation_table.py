@@ -30,15 +30,30 @@ def _table_4(asr: float, ocr: float, video_qa: float, avqa: float, avm: float) -
     return {"ASR": asr, "OCR": ocr, "Video QA": video_qa, "AVQA": avqa, "AVM": avm}
 
 
-def _columns(paper: Mapping[str, float], *names: str) -> dict[str, float]:
-    return {name: paper[name] for name in names}
-
-
-def _words_alone(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings without those of stages other than the one towards words."""
-    stages = {name: some for name, some in settings.get("stages", {}).items() if name == "words"}
-    kept = {name: some for name, some in settings.items() if name != "stages"}
-    return {**kept, "stages": stages} if stages else kept
+def _read_at_the_connector(group: Group, columns: Mapping[str, str], *notes: str) -> Group:
+    """The group's variants after the stage towards words alone: {what is read of the tokens: the paper's column}."""
+    variants = []
+    for one in group.variants:
+        settings = {name: some for name, some in one.settings.items() if name != "stages"}
+        if words := {name: some for name, some in one.settings.get("stages", {}).items() if name == "words"}:
+            settings["stages"] = words
+        paper = {name: number for name, number in one.paper.items() if name in columns.values()}
+        if settings or not one.settings:  # else it is a matter of the stage that follows
+            variants.append(replace(one, settings=settings, paper=paper))
+    return replace(
+        group,
+        name=f"{group.name}-tokens",
+        title=f"{group.title}, read at the connector's end",
+        measures=tuple(Measure(f"tokens: {role}", column) for role, column in columns.items()),
+        variants=tuple(variants),
+        tokens_alone=True,
+        notes=(
+            *group.notes,
+            "Without a language model: the soft tokens are read as words, of several hundred validation media that are "
+            "rendered for it.",
+            *notes,
+        ),
+    )
 
 
 NO_DIVERSITY = {"stages": {stage: {"losses": {"diversity": 0.0}} for stage in ("words", "instruct")}}
@@ -51,7 +66,6 @@ VIDEO_SALMONN = Group(
     paper="video-SALMONN, table 4",
     recipe="video_salmonn",
     sources={**SENSES, "speech": 0.5, "composed": 4.0},
-    stages={"instruct": 1.0},
     measures=(
         ASR,
         Measure("picture_kind", "OCR"),
@@ -101,29 +115,11 @@ VIDEO_SALMONN = Group(
 )
 
 
-VIDEO_SALMONN_TOKENS = replace(
+VIDEO_SALMONN_TOKENS = _read_at_the_connector(
     VIDEO_SALMONN,
-    name="video-salmonn-tokens",
-    title="The parts of video-SALMONN, read at the connector's end",
-    measures=(
-        Measure("tokens: seen kind", "OCR"),
-        Measure("tokens: place", "Video QA"),
-        Measure("tokens: together", "AVQA"),
-        Measure("tokens: heard kind"),
-    ),
-    variants=tuple(
-        replace(one, settings=_words_alone(one.settings), paper=_columns(one.paper, "OCR", "Video QA", "AVQA"))
-        for one in VIDEO_SALMONN.variants
-        if one.name != "without mixing"  # a matter of the stage that follows
-    ),
-    tokens_alone=True,
-    notes=(
-        *VIDEO_SALMONN.notes,
-        "Only the first stage, 400 steps without a language model; its tokens are read as words, of several hundred "
-        "validation media. Together: of the second in which a sound begins, whether something appears with it (half of "
-        "them). ASR and matching cannot be read so. The commonest word alone is right in 0.23 of kinds seen, 0.57 of "
-        "places, 0.54 of beginnings and 0.29 of kinds heard.",
-    ),
+    {"seen kind": "OCR", "place": "Video QA", "together": "AVQA", "heard kind": ""},
+    "Together: of the second in which a sound begins, whether something appears with it. ASR and matching cannot be "
+    "read so.",
 )
 
 
@@ -137,7 +133,6 @@ AV_LLM = Group(
     paper="Audio-Visual LLM, table 5",
     recipe="av_llm",
     sources={**SENSES, "composed": 4.0},
-    stages={"projectors": 0.3, "instruct": 1.0},
     settings={"values": {"n_frames": 8, "encoders": {"audio": {"longest_seconds": 8.0}}}},
     tiny={},
     measures=(
@@ -214,7 +209,6 @@ DOLPHIN = Group(
     paper="Dolphin, table 5a",
     recipe="dolphin",
     sources={**SENSES, "negatives": 0.4, "composed": 4.0},
-    stages={"pretrain": 0.3, "instruct": 1.0},
     settings={"values": {"n_frames": 4}},
     measures=(Measure("matching", "AVU"), Measure("coincide", "AVE"), Measure("sound_kind")),
     variants=(
@@ -231,23 +225,7 @@ DOLPHIN = Group(
 )
 
 
-DOLPHIN_TOKENS = replace(
-    DOLPHIN,
-    name="dolphin-tokens",
-    title="The parts of Dolphin, read at the connector's end",
-    measures=(
-        Measure("tokens: heard kind", "AVU"),
-        Measure("tokens: seen kind", "AVE"),
-        Measure("tokens: place"),
-    ),
-    tokens_alone=True,
-    notes=(
-        *DOLPHIN.notes,
-        "Only the first stage, 400 steps without a language model; its tokens are read as words, of several hundred "
-        "validation media. The commonest word alone is right in 0.29 of kinds heard, 0.23 of kinds seen and 0.57 of "
-        "places.",
-    ),
-)
+DOLPHIN_TOKENS = _read_at_the_connector(DOLPHIN, {"heard kind": "AVU", "seen kind": "AVE", "place": ""})
 
 
 def _activation(steps: int, after: str, paper: dict[str, float]) -> Variant:
@@ -266,7 +244,6 @@ ACTIVATION = Group(
     paper="SALMONN, table 3 and figure 2",
     recipe="salmonn",
     sources={"sounds": 1.0, "speech": 1.0},
-    stages={"pretrain": 0.5, "instruct": 1.0},
     tiny={"stages": {"activate": {"steps": 12, "writes": {"n_samples": 12}}}},
     measures=HEARING,
     variants=(
@@ -328,7 +305,6 @@ WORDS_FIRST = Group(
     paper="in none of the papers",
     recipe="video_salmonn",
     sources=VIDEO_SALMONN.sources,
-    stages=VIDEO_SALMONN.stages,
     measures=tuple(Measure(one) for one in ("picture_kind", "sound_kind", "which_first")),
     variants=(
         Variant("words, then answers", weights="video-salmonn/full"),

@@ -6,6 +6,7 @@ Through a small language model most of an idea's worth is lost: it learns to rea
 clips. Ideas that are about the connector are therefore measured at its end too.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,11 +113,13 @@ def _read(
 
 
 def _told(reading: Reading, records: Sequence[Record], read: Read) -> dict[str, Any]:
-    kept = []
+    kept, true = [], Counter[str]()
     for one, roles in zip(records, read, strict=True):
         of_role = roles.get(reading.role, []) if one.task in reading.tasks else []
-        if some := [_chosen(logs, word, reading.among) for logs, word in of_role if word in (reading.among or (word,))]:
-            kept.append((one, some))
+        asked = [(logs, word) for logs, word in of_role if word in (reading.among or (word,))]
+        if asked:
+            kept.append((one, [_chosen(logs, word, reading.among) for logs, word in asked]))
+            true.update(word for _, word in asked)
     clusters = clusters_of([one for one, _ in kept]) or []
     return {
         "metric": "accuracy",
@@ -128,6 +131,7 @@ def _told(reading: Reading, records: Sequence[Record], read: Read) -> dict[str, 
         "replies": ["" for _ in kept],
         "nats": [round(sum(nats for _, nats in some), 5) for _, some in kept],
         "tokens": [len(some) for _, some in kept],
+        "guess": max(true.values()) / true.total() if true else None,  # the commonest true word's share
     }
 
 
