@@ -41,6 +41,14 @@ def test_a_frame_becomes_its_mean_and_its_cells():
     assert made["vision"].values.shape == (2, 1, config.positions, 1280)
 
 
+def test_pixels_are_handed_on_at_the_side_that_a_connector_wants():
+    config = EfficientNetLiteConfig(width=0.25, depth=0.4, image_size=64, pixels_size=32)
+    pictures = torch.randn(2, 3, 64, 64)
+    pixels = config.build().eval()(pictures, torch.ones(2, dtype=torch.long))["pixels"].values
+    assert torch.allclose(pixels[:, 0, :, 3, 5], pictures[:, :, 6:8, 10:12].mean((2, 3)))
+    assert config.dims["pixels"] == 3 and pixels.shape == (2, 1, 3, 32, 32)
+
+
 def test_whisper_gives_ten_steps_a_second_in_two_streams():
     config = WhisperStreamsConfig(TINY, chunk_seconds=2.0, sound_layers=(1, 2), pool=5)
     streams = config.build().eval()(torch.randn(3, 80, 200), torch.tensor([32000, 16000, 100]))

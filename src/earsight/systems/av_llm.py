@@ -60,7 +60,7 @@ VARIANTS = {
         lora={
             "r": 16,
             "lora_alpha": 32,
-            "lora_dropout": 0.0,  # drawing it takes a quarter of a training's time
+            "lora_dropout": 0.0,  # dear on a processor: see the starter's
             "target_modules": ("q_proj", "k_proj", "v_proj", "o_proj"),
         },
         prompt=Prompt(slot="{tokens}\n", modality_tokens=TOKENS),

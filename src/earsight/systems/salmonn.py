@@ -36,7 +36,7 @@ VARIANTS = {
         encoders={"audio": WhisperStreamsConfig(BASE, chunk_seconds=10.0, sound_layers=(3, 5), pad_seconds=1.0)},
         connector=WindowQFormerConfig(hidden=384, n_heads=6, intermediate=1536),
         language_model=SMOLLM2_135M,
-        lora={**SYSTEM.lora, "lora_dropout": 0.0},  # on a processor drawing it takes a quarter of a training's time
+        lora={**SYSTEM.lora, "lora_dropout": 0.0},  # dear on a processor: see the starter's
         prompt=Prompt(slot="<Speech>{tokens}</Speech> "),
         generation={"max_new_tokens": 64, "do_sample": False},
         max_seconds=60.0,

@@ -59,7 +59,7 @@ VARIANTS = {
             max_positions=40,
         ),
         language_model=SMOLLM2_135M,
-        lora={**SYSTEM.lora, "r": 16, "lora_dropout": 0.0},  # drawing it takes a quarter of a training's time
+        lora={**SYSTEM.lora, "r": 16, "lora_dropout": 0.0},  # dear on a processor: see the starter's
         prompt=Prompt(),
         generation={"max_new_tokens": 64, "do_sample": False},
         frames_per_second=1.0,

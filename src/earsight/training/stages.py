@@ -118,11 +118,11 @@ def with_sources(recipe: Recipe, more: Mapping[str, Source], group_by_length: bo
     return replace(recipe, stages=stages)
 
 
-def towards_words(stage: Stage, steps: int) -> Stage:
+def towards_words(stage: Stage, steps: int, batch_size: int = 48) -> Stage:
     """A stage of the connector alone, towards the language model's words (`earsight.training.token_words`).
 
     The published connectors met millions of pairs before, or together with, their language models. At the starter's
-    scale these steps, a tenth as dear as those through a language model, stand for that.
+    scale these steps, which no language model makes dear, stand for that.
     """
     return replace(
         stage,
@@ -130,7 +130,7 @@ def towards_words(stage: Stage, steps: int) -> Stage:
         objective="words",
         pairing="recorded",
         steps=steps,
-        batch_size=48,
+        batch_size=batch_size,
         micro_batch_size=None,
         learning_rate=1e-3,
         least_learning_rate=0.0,
