@@ -98,7 +98,7 @@ VARIANTS = {
             stages=STARTER_STAGES,
             data=Data(root="starter-corpus", cache_features="always", half_features=True),
         ),
-        {"speech": Source("speech.jsonl", limit=24_000)},
+        {"speech": Source("speech.jsonl", limit=6_000)},
         group_by_length=True,
     ),
     "tiny": replace(

@@ -62,7 +62,7 @@ VARIANTS = {
             stages={"words": towards_words(INSTRUCT_STARTER, steps=1200), "instruct": INSTRUCT_STARTER},
             data=Data(root="starter-corpus", cache_features="always", half_features=True),
         ),
-        {"composed": Source("composed.jsonl", weight=2.0), "speech": Source("speech.jsonl", limit=24_000)},
+        {"composed": Source("composed.jsonl", weight=2.0), "speech": Source("speech.jsonl", limit=6_000)},
     ),
     "tiny": replace(
         _small("video_salmonn/tiny", steps=4, batch_size=2, rate=1e-3),
