@@ -42,7 +42,7 @@ def test_a_frame_becomes_its_mean_and_its_cells():
 
 
 def test_pixels_are_handed_on_at_the_side_that_a_connector_wants():
-    config = EfficientNetLiteConfig(width=0.25, depth=0.4, image_size=64, pixels_size=32)
+    config = EfficientNetLiteConfig(width=0.25, depth=0.4, image_size=64, with_pixels=True, pixels_size=32)
     pictures = torch.randn(2, 3, 64, 64)
     pixels = config.build().eval()(pictures, torch.ones(2, dtype=torch.long))["pixels"].values
     assert torch.allclose(pixels[:, 0, :, 3, 5], pictures[:, :, 6:8, 10:12].mean((2, 3)))

@@ -36,12 +36,13 @@ class EfficientNetLiteConfig:
     width: float = 1.1
     depth: float = 1.2
     image_size: int = 260
-    pixels_size: int | None = None  # side of the prepared pixels that are handed on for a connector's own use
+    with_pixels: bool = False  # the prepared pixels are handed on for a connector's own use
+    pixels_size: int | None = None  # their side then, averaged to it; None: as prepared
     grid: int = 3  # the feature map is averaged to grid x grid tokens; one more token is its mean
 
     @property
     def dims(self) -> dict[str, int]:
-        return {"vision": HEAD_DIM} | ({"pixels": 3} if self.pixels_size else {})
+        return {"vision": HEAD_DIM} | ({"pixels": 3} if self.with_pixels else {})
 
     @property
     def positions(self) -> int:
@@ -73,8 +74,10 @@ class EfficientNetLite(nn.Module):
         tokens = torch.cat([self.tokens(some) for some in values.split(FRAMES_AT_ONCE)])
         mask = (lengths > 0).unsqueeze(1)
         streams = {"vision": Features(tokens.unsqueeze(1), mask, 0.0)}
-        if size := self.config.pixels_size:
-            streams["pixels"] = Features(functional.adaptive_avg_pool2d(values, size).unsqueeze(1), mask, 0.0)
+        if self.config.with_pixels:
+            size = self.config.pixels_size
+            pixels = functional.adaptive_avg_pool2d(values, size) if size else values
+            streams["pixels"] = Features(pixels.unsqueeze(1), mask, 0.0)
         return streams
 
     def tokens(self, values: Tensor) -> Tensor:

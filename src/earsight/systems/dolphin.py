@@ -72,7 +72,8 @@ VARIANTS = {
     "starter": replace(
         SYSTEM,
         encoders={
-            "vision": EfficientNetLiteConfig(pixels_size=130),  # half its side: a quarter of the pyramid's work
+            # Pixels of half the side: a quarter of the pyramid's work.
+            "vision": EfficientNetLiteConfig(with_pixels=True, pixels_size=130),
             "sound": WhisperPiecesConfig(longest_seconds=2.0, pool=10, with_mel=True),
         },
         connector=AlignedTokensConfig(
