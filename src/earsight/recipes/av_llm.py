@@ -61,7 +61,7 @@ TINY = replace(
 )
 STARTER = _small("av_llm/starter", ("connector", "lora"), steps=300, batch_size=16)
 STARTER_STAGES = {
-    "projectors": towards_words(STARTER.stages["projectors"], steps=1000),
+    "projectors": towards_words(STARTER.stages["projectors"], steps=800, batch_size=24),
     "instruct": replace(STARTER.stages["instruct"], learning_rate=1e-3, rates={"connector": 5e-4}, micro_batch_size=4),
 }
 VARIANTS = {
