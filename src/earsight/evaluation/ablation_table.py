@@ -110,7 +110,8 @@ VIDEO_SALMONN = Group(
     ),
     notes=(
         "In place of the multi-resolution causal Q-Former one without causal attention reads the whole clip with 32 "
-        "queries, as Video-LLaMA's; without synchronisation it reads picture and sound one after the other.",
+        "queries, as Video-LLaMA's: two soft tokens a second, where the others have four. Without synchronisation it "
+        "reads picture and sound one after the other.",
     ),
 )
 
