@@ -10,12 +10,12 @@ from earsight.evaluation import model_card
 SHIPPED = Path(earsight.__file__).parent / "checkpoints" / "starter"
 
 
-def card_of(system, sources):
+def card_of(system, sources, tier="gpl"):
     records = model_card.read_records(SHIPPED)
     training = records["training"]
     stages = {name: {**stage, "sources": sources} for name, stage in training["recipe"]["stages"].items()}
     recipe = {**training["recipe"], "system": system, "stages": stages, "values": {}}
-    return model_card.card({**records, "training": {**training, "recipe": recipe}})
+    return model_card.card({**records, "training": {**training, "recipe": recipe, "tier": tier}})
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,9 @@ def test_a_card_tells_what_its_system_perceives_where_its_weights_are_and_how_th
 def test_a_card_names_only_the_media_that_were_trained_on():
     card = card_of("salmonn/starter", {"sounds": {}, "speech": {}})
     assert "trained on short sounds and sentences in synthetic voices; not on natural video" in " ".join(card.split())
+
+
+def test_a_card_of_free_media_alone_says_so_and_that_its_weights_are_elsewhere():
+    card = card_of("starter", {"sounds": {}}, tier="open")
+    assert "`earsight train starter --tier open`" in card and "trained on tier `open`" in card
+    assert "The weights here" not in card and "`NOTICE` beside" not in card

@@ -43,7 +43,7 @@ The corpus is built from Debian packages on the trainer's own machine and is not
 source and author). Its licence tiers: `open` (public domain, CC0, CC BY), `share-alike` (and CC BY-SA, GFDL), `gpl`
 (and the rest). These weights were trained on tier `{tier}`. They are published under Apache-2.0 as far as this project
 can grant it; whoever redistributes them decides whether weights trained on GPL and share-alike media carry obligations
-in their jurisdiction. `NOTICE` beside them names the sources.
+in their jurisdiction.{notice}
 """
 
 
@@ -55,12 +55,14 @@ def card(records: dict[str, Any]) -> str:
     senses = {part.sense for part in described.encoders.values()}
     drawn = {name for stage in recipe["stages"].values() for name in stage["sources"]}
     scores, validation = records["scores"], records["validation_scores"]
+    tier = training.get("tier", "gpl")
+    shipped = recipe["system"] == "starter" and tier == "gpl"
     lines = [
         _introduction(
-            name=command(recipe["system"]),
+            name=command(recipe["system"], tier),
             kind="audio-visual" if len(senses) > 1 else "hearing",
             deaf="" if "picture" in senses else " It hears and does not see.",
-            weights=SHIPPED if recipe["system"] == "starter" else TRAINED,
+            weights=SHIPPED if shipped else TRAINED,
             media=_listed([told for name, told in SOURCES.items() if name in drawn]),
         ),
         "## Scores on held-out objects, recordings, sentences and people",
@@ -88,7 +90,7 @@ def card(records: dict[str, Any]) -> str:
         "",
         "SHA-256 of the wheels: " + ", ".join(f"{wheel.package} {wheel.sha256[:12]}" for wheel in WHEELS) + ".",
         "",
-        LICENCES.format(tier=training.get("tier", "gpl")),
+        LICENCES.format(tier=tier, notice=" `NOTICE` beside them names the sources." if shipped else ""),
     ]
     return "\n".join(lines)
 
@@ -98,10 +100,11 @@ def _introduction(**told: str) -> str:
     return "\n\n".join(textwrap.fill(one, width=120) for one in paragraphs) + "\n"
 
 
-def command(system: str) -> str:
-    """A system's name as `earsight train` takes it: "av_llm/starter" -> "starter/av-llm"."""
+def command(system: str, tier: str = "gpl") -> str:
+    """A system, and a tier of media that is not all, as `earsight train` takes them: "starter/av-llm --tier open"."""
     name, _, variant = system.partition("/")
-    return f"{variant}/{name}".replace("_", "-") if variant else name
+    told = f"{variant}/{name}".replace("_", "-") if variant else name
+    return told if tier == "gpl" else f"{told} --tier {tier}"
 
 
 def _listed(told: list[str]) -> str:
@@ -120,7 +123,8 @@ def _remedies(remedies: dict[str, Any]) -> list[str]:
 def _how(training: dict[str, Any], described: systems.System) -> list[str]:
     recipe = training["recipe"]
     name = recipe["system"].partition("/")[0]
-    how = f"`earsight train {command(recipe['system'])}`; the recipe is `earsight/recipes/{name}.py`."
+    told = command(recipe["system"], training.get("tier", "gpl"))
+    how = f"`earsight train {told}`; the recipe is `earsight/recipes/{name}.py`."
     lines = ["## How it was trained", "", how, ""]
     for name, stage in recipe["stages"].items():
         told = training["stages"][name]
