@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from earsight.encoders.efficientnet_lite import STAGES, EfficientNetLiteConfig, _Conv, _scaled_width
-from earsight.encoders.whisper import WhisperStreamsConfig, published_state
+from earsight.encoders.whisper import WhisperPiecesConfig, WhisperStreamsConfig, published_state
 
 TINY = {
     "d_model": 16,
@@ -107,3 +107,28 @@ def test_frames_of_speech_side_by_side_are_five_times_as_wide():
         made = encoder(**config.prepare([np.zeros(16000, dtype=np.float32)]))
     assert made["speech"].values.shape == (1, 10, 5 * 16) and config.dims["speech"] == 80
     assert made["sound"].values.shape == (1, 10, 2 * 16)
+
+
+def test_a_piece_of_sound_is_the_mean_of_what_whispers_middle_layers_say_while_it_lasts():
+    torch.manual_seed(0)
+    config = WhisperPiecesConfig(backbone=TINY, longest_seconds=2.0, sound_layers=(1, 2))
+    encoder = config.build().eval()
+    prepared = config.prepare([np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32)])
+    with torch.no_grad():
+        made = encoder(**prepared)["sound"].values
+        states = encoder.encoder(prepared["values"], output_hidden_states=True).hidden_states
+    assert torch.allclose(made[0, 0], torch.cat([states[1], states[2]], dim=-1)[0, :25].mean(0), atol=1e-6)
+
+
+def test_a_short_piece_that_is_padded_to_its_own_length_has_the_vector_it_has_alone():
+    torch.manual_seed(0)
+    config = WhisperPiecesConfig(backbone=TINY, longest_seconds=2.0, sound_layers=(1,), pad_seconds=0.5)
+    encoder = config.build().eval()
+    rng = np.random.default_rng(0)
+    sounds = [rng.normal(0, 0.1, length).astype(np.float32) for length in (3000, 8000, 32000)]
+    with torch.no_grad():
+        together = encoder(**config.prepare(sounds))["sound"].values
+        for row, sound in enumerate(sounds):
+            alone = config.prepare([sound])
+            assert alone["values"].shape[2] == (50, 50, 200)[row]
+            assert torch.allclose(together[row], encoder(**alone)["sound"].values[0], atol=1e-5)

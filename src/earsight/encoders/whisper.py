@@ -7,7 +7,7 @@ one pass gives both streams that SALMONN takes from Whisper and BEATs. Published
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -76,24 +76,7 @@ class WhisperStreamsConfig:
 
         With `pad_seconds` each is padded to its own length in such units, and the rest of the longest's is zero.
         """
-        n_mels = self.backbone["num_mel_bins"]
-        if self.pad_seconds is None:
-            return _log_mel(pieces, n_mels, self.chunk_seconds)
-        lengths = torch.tensor([len(piece) for piece in pieces])
-        padded = self.padded_frames(lengths)  # (n_pieces,)
-        values = torch.zeros(len(pieces), n_mels, 2 * int(padded.max()))
-        for length in padded.unique().tolist():
-            rows = (padded == length).nonzero()[:, 0].tolist()
-            made = _log_mel([pieces[row] for row in rows], n_mels, length / RATE_HZ)
-            values[rows, :, : 2 * length] = made["values"]
-        return {"values": values, "lengths": lengths}
-
-    def padded_frames(self, lengths: Tensor) -> Tensor:
-        """Samples of each piece -> Whisper frames that are encoded of it."""
-        assert self.pad_seconds is not None
-        unit = round(self.pad_seconds * RATE_HZ)
-        frames = (lengths + SAMPLES_A_FRAME - 1) // SAMPLES_A_FRAME
-        return ((frames + unit - 1) // unit * unit).clamp(unit, self.n_frames)
+        return _log_mels(pieces, self.backbone["num_mel_bins"], self)
 
     def build(self) -> "WhisperStreams":
         return WhisperStreams(self)
@@ -113,6 +96,7 @@ class WhisperPiecesConfig:
     sound_layers: tuple[int, ...] = (3, 5)
     pool: int = 0  # frames averaged to one of a piece's tokens; 0: the piece is one vector
     with_mel: bool = False  # the log-mel is handed on as a picture
+    pad_seconds: float | None = None  # as of a WhisperStreamsConfig; only where a piece is one vector, without mel
 
     @property
     def clip_seconds(self) -> float:
@@ -138,19 +122,82 @@ class WhisperPiecesConfig:
         return 1
 
     def prepare(self, pieces: Sequence[np.ndarray]) -> dict[str, Tensor]:
-        """Waveforms of at most a piece -> log-mel (n_pieces, n_mels, 2 * n_frames)."""
-        return _log_mel(pieces, self.backbone["num_mel_bins"], self.longest_seconds)
+        """Waveforms of at most a piece -> log-mel (n_pieces, n_mels, 2 * positions), padded as WhisperStreams' are."""
+        return _log_mels(pieces, self.backbone["num_mel_bins"], self)
 
     def build(self) -> "WhisperPieces":
+        assert self.pad_seconds is None or not (self.pool or self.with_mel), "tokens and mel are of whole pieces"
         return WhisperPieces(self)
 
 
-def _log_mel(pieces: Sequence[np.ndarray], n_mels: int, seconds: float) -> dict[str, Tensor]:
+class Padding(Protocol):
+    """What both configs say of a piece's length."""
+
+    @property
+    def pad_seconds(self) -> float | None: ...
+    @property
+    def n_frames(self) -> int: ...
+
+
+def padded_frames(lengths: Tensor, padding: Padding) -> Tensor:
+    """Samples of each piece -> Whisper frames that are encoded of it."""
+    if padding.pad_seconds is None:
+        return torch.full_like(lengths, padding.n_frames)
+    unit = round(padding.pad_seconds * RATE_HZ)
+    frames = (lengths + SAMPLES_A_FRAME - 1) // SAMPLES_A_FRAME
+    return ((frames + unit - 1) // unit * unit).clamp(unit, padding.n_frames)
+
+
+def _log_mels(pieces: Sequence[np.ndarray], n_mels: int, padding: Padding) -> dict[str, Tensor]:
+    lengths = torch.tensor([len(piece) for piece in pieces])
+    padded = padded_frames(lengths, padding)  # (n_pieces,)
+    values = torch.zeros(len(pieces), n_mels, 2 * int(padded.max()))
+    for length in padded.unique().tolist():
+        rows = (padded == length).nonzero()[:, 0].tolist()
+        values[rows, :, : 2 * length] = _log_mel([pieces[row] for row in rows], n_mels, length / RATE_HZ)
+    return {"values": values, "lengths": lengths}
+
+
+def _log_mel(pieces: Sequence[np.ndarray], n_mels: int, seconds: float) -> Tensor:
     rate = WhisperStreamsConfig.sample_rate_hz
-    made = _extractor(n_mels, max(1, round(seconds)))(
+    extract = _extractor(n_mels, max(1, round(seconds)))
+    return extract(
         list(pieces), sampling_rate=rate, padding="max_length", max_length=round(seconds * rate), return_tensors="pt"
     )["input_features"]
-    return {"values": made, "lengths": torch.tensor([len(piece) for piece in pieces])}
+
+
+def _encoded(encoder: Any, values: Tensor, lengths: Tensor, padding: Padding, layers: Sequence[int]) -> list[Tensor]:
+    """Outputs of some layers, (n_pieces, frames, dim) each; 1 is the first one's.
+
+    Every piece is encoded at its own padded length, so that its features do not depend on its neighbours'.
+    """
+    padded = padded_frames(lengths.to(values.device), padding)
+    different = padded.unique().tolist()
+    if len(different) == 1:
+        return _layers(encoder, values, layers)
+    found: list[Tensor] = []
+    for length in different:
+        rows = padded == length
+        made = _layers(encoder, values[rows, :, : 2 * length], layers)
+        found = found or [one.new_zeros(len(values), int(padded.max()), one.shape[2]) for one in made]
+        for whole, part in zip(found, made, strict=True):
+            whole[rows, :length] = part
+    return found
+
+
+def _layers(encoder: Any, values: Tensor, layers: Sequence[int]) -> list[Tensor]:
+    """(n, n_mels, 2 * frames) -> (n, frames, dim) for each of the layers, whose order is their own.
+
+    Transformers' encoder refuses anything but whole chunks and runs every layer; its parts do not.
+    """
+    kept = {}
+    hidden = functional.gelu(encoder.conv2(functional.gelu(encoder.conv1(values)))).transpose(1, 2)
+    hidden = hidden + encoder.embed_positions.weight[: hidden.shape[1]]
+    for number, layer in enumerate(encoder.layers[: max(layers)], start=1):
+        hidden = layer(hidden, None)
+        # As in Transformers, the last layer's output among the hidden states is the normalised one.
+        kept[number] = encoder.layer_norm(hidden) if number == len(encoder.layers) else hidden
+    return [kept[number] for number in layers]
 
 
 class WhisperStreams(nn.Module):
@@ -167,38 +214,10 @@ class WhisperStreams(nn.Module):
         config = self.config
         values = values.to(self.encoder.conv1.weight.dtype)
         valid = torch.tensor([config.n_steps(int(length)) for length in lengths], device=values.device)
-        streams = self._streams(values) if config.pad_seconds is None else self._by_length(values, lengths)
+        layers = (len(self.encoder.layers), *config.sound_layers)
+        last, *middle = _encoded(self.encoder, values, lengths, config, layers)
+        streams = {"speech": last} | ({"sound": torch.cat(middle, dim=-1)} if middle else {})
         return {name: self._stream(name, frames, valid) for name, frames in streams.items()}
-
-    def _by_length(self, values: Tensor, lengths: Tensor) -> dict[str, Tensor]:
-        """Every chunk at its own padded length, so that its features do not depend on its neighbours'."""
-        padded = self.config.padded_frames(lengths.to(values.device))
-        streams: dict[str, Tensor] = {}
-        for length in padded.unique().tolist():
-            rows = padded == length
-            for name, found in self._streams(values[rows, :, : 2 * length]).items():
-                if name not in streams:
-                    streams[name] = found.new_zeros(len(values), int(padded.max()), found.shape[2])
-                streams[name][rows, :length] = found
-        return streams
-
-    def _streams(self, values: Tensor) -> dict[str, Tensor]:
-        """(n, n_mels, 2 * frames) -> {"speech": (n, frames, dim), "sound": (n, frames, layers * dim)}.
-
-        Transformers' encoder refuses anything but whole chunks; its parts do not.
-        """
-        encoder, kept = self.encoder, []
-        hidden = functional.gelu(encoder.conv2(functional.gelu(encoder.conv1(values)))).transpose(1, 2)
-        hidden = hidden + encoder.embed_positions.weight[: hidden.shape[1]]
-        for number, layer in enumerate(encoder.layers, start=1):
-            hidden = layer(hidden, None)
-            if number in self.config.sound_layers:
-                kept.append(hidden)
-        # As in Transformers, the last layer's output among the hidden states is the normalised one.
-        last = encoder.layer_norm(hidden)
-        if len(encoder.layers) in self.config.sound_layers:
-            kept[self.config.sound_layers.index(len(encoder.layers))] = last
-        return {"speech": last} | ({"sound": torch.cat(kept, dim=-1)} if kept else {})
 
     def _stream(self, name: str, frames: Tensor, valid: Tensor) -> Features:
         """Pool, and cut away the padding that no chunk of the batch needs."""
@@ -221,8 +240,8 @@ class WhisperPieces(nn.Module):
     def forward(self, values: Tensor, lengths: Tensor) -> dict[str, Features]:
         """(n_pieces, n_mels, time) -> {"sound": (n_pieces, 1, dim), with `pool` (n_pieces, 1, positions, dim)}."""
         config, dtype = self.config, self.encoder.conv1.weight.dtype
-        states = self.encoder(values.to(dtype), output_hidden_states=True).hidden_states
-        frames = torch.cat([states[layer] for layer in config.sound_layers], dim=-1)  # (n_pieces, n_frames, dim)
+        # (n_pieces, n_frames, dim)
+        frames = torch.cat(_encoded(self.encoder, values.to(dtype), lengths, config, config.sound_layers), dim=-1)
         valid = (lengths.to(frames.device)[:, None] + SAMPLES_A_FRAME - 1) // SAMPLES_A_FRAME
         heard = torch.arange(frames.shape[1], device=frames.device)[None] < valid.clamp(min=1)
         tokens = ((frames * heard[..., None]).sum(1) / heard.sum(1, keepdim=True)).unsqueeze(1)  # (n_pieces, 1, dim)

@@ -54,7 +54,7 @@ VARIANTS = {
         SYSTEM,
         encoders={
             "vision": EfficientNetLiteConfig(),
-            "audio": WhisperPiecesConfig(),
+            "audio": WhisperPiecesConfig(pad_seconds=1.0),
         },
         language_model=SMOLLM2_135M,
         lora={
