@@ -88,8 +88,7 @@ STARTER = _small("salmonn/starter", {"sounds": Source("sounds.jsonl")}, steps=40
 STARTER_STAGES = {
     "pretrain": towards_words(STARTER.stages["pretrain"], steps=1000),
     "instruct": replace(STARTER.stages["instruct"], rates={"connector": 5e-4}, micro_batch_size=4),
-    # As the stage before it: at the paper's rate twelve steps of so small a LoRA move nothing.
-    "activate": replace(STARTER.stages["activate"], learning_rate=1e-3),
+    "activate": STARTER.stages["activate"],
 }
 VARIANTS = {
     "7b": {"system": "salmonn/7b"},
