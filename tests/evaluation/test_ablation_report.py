@@ -145,7 +145,7 @@ def test_the_report_is_made_of_the_files_alone_and_says_where_we_disagree(tmp_pa
     text = ablation_report.write(written(tmp_path / "out", found, failures), shown)
     assert (tmp_path / "out" / "ablation.md").read_text() == (shown / "ablation.md").read_text() == text
     assert "2 runs, 1 seed; scale starter; tested on starter-val (0123456789ab)" in text
-    assert "150 steps of instruct; 4 to 4 minutes a training" in text
+    assert "150 steps of instruct; 4 minutes a training" in text
     assert "By scores: of 1 comparisons 0 in the papers' direction, 1 against it, 0 within noise." in text
     assert f"- The parts of Dolphin: {name}, matching (by score)" in text
     assert f"| {name} (1) | matching (accuracy) | 0.750 [" in text and "| AVU | 77.6 | -0.6 | no |" in text

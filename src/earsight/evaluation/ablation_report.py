@@ -118,7 +118,8 @@ def _model(group: Group, runs: Sequence[Mapping[str, Any]]) -> str:
     if steps := {name: count for one in reversed(runs) for name, count in one["steps"].items()}:
         told.append(", ".join(f"{count} steps of {name}" for name, count in steps.items()))
     if minutes := [one["training"]["seconds"] / 60 for one in runs]:
-        told.append(f"{min(minutes):.0f} to {max(minutes):.0f} minutes a training, with what had to be encoded for it")
+        span = " to ".join(dict.fromkeys(f"{one:.0f}" for one in (min(minutes), max(minutes))))
+        told.append(f"{span} minutes a training, with what had to be encoded for it")
     return "; ".join(told)
 
 
