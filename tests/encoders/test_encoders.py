@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
-from earsight.encoders.efficientnet_lite import STAGES, EfficientNetLiteConfig, _Conv, _scaled_width
+from earsight.encoders.efficientnet_lite import STAGES, EfficientNetLiteConfig, _Conv, _norm, _scaled_width
 from earsight.encoders.whisper import WhisperPiecesConfig, WhisperStreamsConfig, published_state
 
 TINY = {
@@ -29,10 +30,25 @@ def test_same_padding_puts_the_odd_pixel_right_and_bottom():
     picture = torch.zeros(1, 1, 4, 4)
     picture[0, 0, 0, 0] = 1.0
     # Padding of one pixel, at the end: the first window starts at the picture's own corner.
-    assert conv(picture)[0, 0].tolist() == [[1, 0], [0, 0]]
+    assert conv.convolved(picture, conv.weight, None)[0, 0].tolist() == [[1, 0], [0, 0]]
     picture = torch.zeros(1, 1, 4, 4)
     picture[0, 0, 3, 3] = 1.0
-    assert conv(picture)[0, 0].tolist() == [[0, 0], [0, 1]]
+    assert conv.convolved(picture, conv.weight, None)[0, 0].tolist() == [[0, 0], [0, 1]]
+
+
+@pytest.mark.parametrize(("kernel", "stride", "size"), [(1, 1, 8), (3, 1, 8), (5, 2, 8), (3, 2, 9)])
+def test_batch_norm_whose_statistics_stand_is_folded_into_its_convolution(kernel, stride, size):
+    torch.manual_seed(0)
+    conv, norm = _Conv(3, 4, kernel, stride=stride), _norm(4)
+    for values in (norm.weight.data, norm.bias.data, norm.running_mean, norm.running_var):
+        values.uniform_(0.5, 2.0)
+    hidden = torch.randn(2, 3, size, size)
+    folded, apart = conv(hidden, norm.eval()), norm(conv.convolved(hidden, conv.weight, None))
+    torch.testing.assert_close(folded, apart, atol=1e-5, rtol=1e-5)
+    assert folded.shape[-1] == -(-size // stride)
+    before = norm.running_mean.clone()
+    conv(hidden, norm.train())
+    assert not torch.equal(norm.running_mean, before), "statistics that are trained follow the batch"
 
 
 def test_a_frame_becomes_its_mean_and_its_cells():

@@ -83,10 +83,10 @@ class EfficientNetLite(nn.Module):
     def tokens(self, values: Tensor) -> Tensor:
         """(n_frames, 3, size, size) -> (n_frames, grid * grid + 1, 1280), the mean of the map first."""
         hidden = values.to(self._conv_stem.weight.dtype).contiguous(memory_format=torch.channels_last)
-        hidden = functional.relu6(self._bn0(self._conv_stem(hidden)))
+        hidden = _relu6(self._conv_stem(hidden, self._bn0))
         for block in self._blocks:
             hidden = block(hidden)
-        hidden = functional.relu6(self._bn1(self._conv_head(hidden)))
+        hidden = _relu6(self._conv_head(hidden, self._bn1))
         cells = functional.adaptive_avg_pool2d(hidden, self.config.grid).flatten(2)  # (n_frames, 1280, grid * grid)
         whole = hidden.mean((2, 3)).unsqueeze(-1)  # (n_frames, 1280, 1)
         return torch.cat([whole, cells], dim=2).transpose(1, 2)
@@ -107,13 +107,23 @@ class _Conv(nn.Conv2d):
         super().__init__(in_dim, out_dim, kernel, stride=stride, groups=groups, bias=False)
         nn.init.kaiming_normal_(self.weight, nonlinearity="relu")  # torch's own would leave random weights blind
 
-    def forward(self, hidden: Tensor) -> Tensor:
+    def forward(self, hidden: Tensor, norm: nn.BatchNorm2d) -> Tensor:  # type: ignore[override]
+        """Convolution and batch norm; with statistics that stand, in one: the picture takes half the time."""
+        if norm.training:
+            return norm(self.convolved(hidden, self.weight, None))
+        scale = norm.weight.float() * torch.rsqrt(norm.running_var.float() + norm.eps)  # type: ignore[union-attr]
+        bias = norm.bias.float() - norm.running_mean.float() * scale  # type: ignore[union-attr]
+        dtype = self.weight.dtype
+        return self.convolved(hidden, (self.weight.float() * scale[:, None, None, None]).to(dtype), bias.to(dtype))
+
+    def convolved(self, hidden: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         (kernel, _), (stride, _) = self.kernel_size, self.stride
-        pads = [max((-(-size // stride) - 1) * stride + kernel - size, 0) for size in hidden.shape[-2:]]
-        if any(pads):
-            height, width = pads
+        height, width = (max((-(-size // stride) - 1) * stride + kernel - size, 0) for size in hidden.shape[-2:])
+        padding = (height // 2, width // 2)
+        if height % 2 or width % 2:
             hidden = functional.pad(hidden, (width // 2, width - width // 2, height // 2, height - height // 2))
-        return super().forward(hidden)
+            padding = (0, 0)
+        return functional.conv2d(hidden, weight, bias, self.stride, padding, groups=self.groups)
 
 
 class _Block(nn.Module):
@@ -132,9 +142,9 @@ class _Block(nn.Module):
         self._bn2 = _norm(out_dim)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        hidden = functional.relu6(self._bn0(self._expand_conv(inputs))) if self.expands else inputs
-        hidden = functional.relu6(self._bn1(self._depthwise_conv(hidden)))
-        hidden = self._bn2(self._project_conv(hidden))
+        hidden = _relu6(self._expand_conv(inputs, self._bn0)) if self.expands else inputs
+        hidden = _relu6(self._depthwise_conv(hidden, self._bn1))
+        hidden = self._project_conv(hidden, self._bn2)
         return inputs + hidden if self.adds else hidden
 
 
@@ -154,6 +164,10 @@ def _scaled_width(width: int, multiplier: float) -> int:
     """Scaled to a multiple of 8, never more than a tenth below the exact value."""
     scaled = max(8, int(width * multiplier + 4) // 8 * 8)
     return scaled + 8 if scaled < 0.9 * width * multiplier else scaled
+
+
+def _relu6(hidden: Tensor) -> Tensor:
+    return functional.relu6(hidden, inplace=True)
 
 
 def _norm(dim: int) -> nn.BatchNorm2d:
