@@ -18,7 +18,7 @@ from earsight.data.starter.rendering import Renderer, address  # noqa: E402
 from earsight.errors import EarsightError  # noqa: E402
 from earsight.model.conversation import Medium  # noqa: E402
 from earsight.model.media_inputs import lay_out  # noqa: E402
-from earsight.training import samples  # noqa: E402
+from earsight.training import feature_store, samples  # noqa: E402
 from earsight.training.alignment import ROLES, Words, ctc  # noqa: E402
 from earsight.training.building import build  # noqa: E402
 from earsight.training.feature_store import FeatureStore  # noqa: E402
@@ -150,6 +150,23 @@ def test_stored_features_are_counted_by_the_connector_that_reads_them(root, tmp_
         counts[n_queries] = store.get(store.key(medium)).laid.n_soft_tokens
         assert counts[n_queries] == lay_out(processor.clip(medium), processor.description).n_soft_tokens
     assert counts[7] > counts[3]
+
+
+def test_a_stop_while_encoding_loses_little(root, tmp_path, monkeypatch):
+    monkeypatch.setattr(feature_store, "SHARD_MEDIA", 2)
+    renderer = samples.renderer_of(root)
+    media = [Medium("video", renderer.source(address("composed", "train", "when", number))) for number in range(5)]
+    model, processor = build_tiny("starter")
+    store = FeatureStore(tmp_path, model, processor)
+
+    def stopped(what, done, of):
+        if done == of:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.fill(media, model, stopped)
+    after = FeatureStore(tmp_path, model, processor)
+    assert [after.key(medium) in after for medium in media] == [True] * 4 + [False]
 
 
 @pytest.mark.parametrize("stored", [False, True])

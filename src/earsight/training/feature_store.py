@@ -31,6 +31,7 @@ from earsight.model.processor import EarsightProcessor
 from earsight.types import Clip
 
 SHARD_BYTES = 256 * 2**20
+SHARD_MEDIA = 1000  # a stop loses no more of them
 DECODING_THREADS = 2
 HALF_BATCH = 16  # media encoded together
 MOST_BYTES_A_MEDIUM = 64 * 2**20  # reading more than that is slower than most encoders
@@ -111,7 +112,7 @@ class FeatureStore:
                     tensors |= {f"{key}/{stream}": values.contiguous(), f"{key}/{stream}/mask": mask.contiguous()}
                     size += values.nbytes
                 places[key] = _place(laid, list(features))
-            if size > SHARD_BYTES:
+            if size > SHARD_BYTES or len(places) >= SHARD_MEDIA:
                 self._write(tensors, places)
                 tensors, places, size = {}, {}, 0
             done += len(some)
