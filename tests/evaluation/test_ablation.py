@@ -54,14 +54,16 @@ def test_a_group_runs_end_to_end_and_its_report_is_written(tmp_path, earsight):
     small = ("--scale", "tiny", "--only", "activation", "--seeds", "1")
     status, told, progress = earsight("train", "ablation", *small, "--out", tmp_path / "out")
     assert status == 0, progress
-    assert "ablation 4/4, seed-1/activation/8-steps: done" in progress and str(tmp_path / "out" / "ablation.md") in told
-    report = (tmp_path / "out" / "ablation.md").read_text()
-    assert "## Activation tuning" in report and "not run" not in report and "failed" not in report
-    assert (tmp_path / "out" / "ablation-activation.png").read_bytes().startswith(b"\x89PNG")
-    (tmp_path / "out" / "ablation.md").unlink()
+    page = tmp_path / "out" / "report" / "activation.md"
+    assert "ablation 4/4, seed-1/activation/8-steps: done" in progress and str(page.parent) in told
+    report = page.read_text()
+    assert "# Activation tuning" in report and "not run" not in report and "failed" not in report
+    assert "4 steps of pretrain, 4 steps of instruct, 12 steps of activate in " in report
+    assert page.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    page.unlink()
     (tmp_path / "benchmarks" / "results").mkdir(parents=True)
     status, _, _ = earsight("train", "ablation", "--report", "--out", tmp_path / "out")
-    assert status == 0 and (tmp_path / "out" / "ablation.md").read_text() == report
+    assert status == 0 and page.read_text() == report
     assert not list((tmp_path / "benchmarks" / "results").iterdir()), "tiny results are nobody's"
     trained = tmp_path / "out" / "seed-1" / "activation" / "12-steps" / "trained"
     left = {file.relative_to(trained).as_posix() for file in trained.rglob("*.safetensors")}

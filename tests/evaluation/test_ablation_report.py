@@ -35,7 +35,7 @@ def result(group, variant, seed, **abilities):
         "seed": seed,
         "scale": "starter",
         "steps": {"instruct": 150},
-        "training": {"seconds": 240.0},
+        "cost": {"instruct": {"training_seconds": 240.0}},
         "benchmark": {"name": "starter-val", "digest": "0123456789abcdef"},
         "abilities": abilities,
     }
@@ -124,7 +124,7 @@ def test_replies_that_stay_under_white_noise_are_counted():
     )
     row = row_of(made, names[1], "sound_kind")
     assert row.unchanged == 0.75 and row.says == -1 and row.agrees == "yes"
-    assert "| 75% |" in ablation_report.markdown(made, [])
+    assert "| 75% |" in ablation_report.page(made, [])
 
 
 def written(folder, found, failures=()):
@@ -140,18 +140,18 @@ def test_the_report_is_made_of_the_files_alone_and_says_where_we_disagree(tmp_pa
     name, other = (one.name for one in DOLPHIN.variants[1:3])
     found = [result(DOLPHIN, "full", 1, matching=told(10)), result(DOLPHIN, name, 1, matching=told(30))]
     failures = [{"group": DOLPHIN.name, "variant": other, "seed": 1, "reason": "RuntimeError: out of memory"}]
-    shown = tmp_path / "shown"
-    shown.mkdir()
-    text = ablation_report.write(written(tmp_path / "out", found, failures), shown)
-    assert (tmp_path / "out" / "ablation.md").read_text() == (shown / "ablation.md").read_text() == text
+    pages = ablation_report.write(written(tmp_path / "out", found, failures))
+    assert list(pages) == ["dolphin"], "groups of which nothing was run are left out"
+    text = (tmp_path / "out" / "report" / "dolphin.md").read_text()
+    assert text == pages["dolphin"] and text.startswith("# The parts of Dolphin\n")
+    assert "`earsight train ablation --only dolphin`: " in text
     assert "2 runs, 1 seed; scale starter; tested on starter-val (0123456789ab)" in text
-    assert "150 steps of instruct; 4 minutes a training" in text
+    assert "ours: recipe dolphin; 150 steps of instruct in 4 minutes." in text
     assert "By scores: of 1 comparisons 0 in the papers' direction, 1 against it, 0 within noise." in text
-    assert f"- The parts of Dolphin: {name}, matching (by score)" in text
+    assert f"- {name}, matching (by score)" in text
     assert f"| {name} (1) | matching (accuracy) | 0.750 [" in text and "| AVU | 77.6 | -0.6 | no |" in text
     assert f"Failed: {other}: RuntimeError: out of memory" in text and f"| {other} | matching | failed |" in text
     assert f"| {DOLPHIN.variants[4].name} | matching | not run |" in text
-    assert "Audio-Visual LLM" not in text, "groups of which nothing was run are left out"
 
 
 def test_a_curve_is_drawn_with_the_papers_beside_it(tmp_path):
@@ -159,13 +159,36 @@ def test_a_curve_is_drawn_with_the_papers_beside_it(tmp_path):
     found = [
         result(ACTIVATION, names[at], seed, when=told(int(2 * at), nats=2 - at / 12)) for at in names for seed in (1, 2)
     ]
-    text = ablation_report.write(written(tmp_path, found))
-    assert "![Activation tuning](ablation-activation.png)" in text
-    assert (tmp_path / "ablation-activation.png").read_bytes().startswith(b"\x89PNG")
+    text = ablation_report.write(written(tmp_path, found))["activation"]
+    assert "![Activation tuning](activation.png)" in text
+    assert (tmp_path / "report" / "activation.png").read_bytes().startswith(b"\x89PNG")
     row = row_of(rows(found), names[0], "when")
     assert paper_relative(row) == Estimate(pytest.approx(0.19 / 0.41), *[pytest.approx(0.19 / 0.41)] * 2, "paper")
 
 
 def test_one_point_is_no_curve(tmp_path):
-    text = ablation_report.write(written(tmp_path, [result(ACTIVATION, "12 steps", 1, when=told(3))]))
-    assert "![" not in text and not list(tmp_path.glob("*.png"))
+    text = ablation_report.write(written(tmp_path, [result(ACTIVATION, "12 steps", 1, when=told(3))]))["activation"]
+    assert "![" not in text and not list(tmp_path.rglob("*.png"))
+
+
+def test_trainings_of_different_steps_are_told_apart_by_their_variants():
+    whole, other = (one.name for one in DOLPHIN.variants[:2])
+    longer = {"steps": {"instruct": 160}, "cost": {"instruct": {"training_seconds": 300.0}}}
+    found = [
+        {**result(DOLPHIN, other, 1, matching=told(10)), **longer},
+        result(DOLPHIN, whole, 1, matching=told(30)),
+        {**result(DOLPHIN, whole, 2, matching=told(30)), "cost": {"instruct": {"training_seconds": 120.0}}},
+    ]
+    text = ablation_report.page([row for row in rows(found) if row.group is DOLPHIN], found)
+    assert f"150 steps of instruct in 2 to 4 minutes ({whole}); 160 steps of instruct in 5 minutes ({other})." in text
+
+
+def test_pages_and_results_are_shown_beside_those_of_other_groups(tmp_path):
+    (tmp_path / "shown").mkdir()
+    (tmp_path / "shown" / "activation.md").write_text("measured before")
+    (tmp_path / "shown" / "dolphin.md").write_text("an older page")
+    pages = ablation_report.write(written(tmp_path / "out", [result(DOLPHIN, "full", 1, matching=told(10))]))
+    ablation_report.show(tmp_path / "out", tmp_path / "shown")
+    assert (tmp_path / "shown" / "activation.md").read_text() == "measured before"
+    assert (tmp_path / "shown" / "dolphin.md").read_text() == pages["dolphin"]
+    assert ablation_report.write(tmp_path / "shown") == pages, "the page can be made again of what is shown"

@@ -6,7 +6,7 @@ from pathlib import Path
 from earsight.errors import EarsightError
 
 OUT = Path("runs") / "ablation"
-SHOWN = Path("benchmarks") / "results"  # of a checkout
+SHOWN = Path("benchmarks") / "results" / "ablations"  # of a checkout
 
 
 def ablation(
@@ -29,9 +29,10 @@ def ablation(
         from earsight.evaluation import ablation as runner
 
         failed = runner.run(chosen_scale, folder, groups, seeds)
-    shown = [SHOWN] if report_only and SHOWN.is_dir() and ablation_report.scales(folder) == {"starter"} else []
-    ablation_report.write(folder, *shown)
-    for place in (folder, *shown):
-        print(f"the report is in {place / ablation_report.REPORT}")
+    ablation_report.write(folder)
+    print(f"the report is in {folder / ablation_report.REPORT}")
+    if report_only and SHOWN.parent.is_dir() and ablation_report.scales(folder) == {"starter"}:
+        ablation_report.show(folder, SHOWN)
+        print(f"and in {SHOWN}, with the results that it is made of")
     if failed:
         raise EarsightError(f"{len(failed)} runs failed, as the report says; run the same command to try them again")

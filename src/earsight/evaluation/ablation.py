@@ -25,6 +25,7 @@ from earsight.evaluation import ablation_data, ablation_measures
 from earsight.evaluation.ablation_recipes import Scale, asked_recipe, trained_recipe
 from earsight.evaluation.ablation_table import Group, Variant, chosen, read_after, slug, trained_by
 from earsight.evaluation.benchmark import Benchmark, verify
+from earsight.training import cost
 from earsight.training import run as training
 from earsight.training.building import build
 from earsight.training.checkpoints import TRAINED
@@ -184,6 +185,7 @@ def _result(one: One, place: Place) -> dict[str, Any]:
         "benchmark": {"name": place.benchmark.name, "digest": place.benchmark.digest},
         "earsight": __version__,
         "training": json.loads((trained / DONE).read_text(encoding="utf-8")),
+        "cost": {name: cost.read(trained / name) for name in recipe.stages},
         "seconds": {"trained": round(trained_seconds, 1), "all": round(time.monotonic() - began, 1)},
         "abilities": abilities,
     }

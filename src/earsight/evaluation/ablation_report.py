@@ -1,17 +1,18 @@
-"""What the ablations tell, from the result.json files alone: Markdown tables, and curves as pictures."""
+"""What the ablations tell, from the result.json files alone: a Markdown page a group, and its curves as a picture."""
 
+import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from earsight.errors import EarsightError
-from earsight.evaluation.ablation import results
+from earsight.evaluation.ablation import RESULT, results
 from earsight.evaluation.ablation_plots import plot
 from earsight.evaluation.ablation_summary import NO, NOISE, YES, Estimate, Row, rows
 from earsight.evaluation.ablation_table import Group
 
-REPORT = "ablation.md"
+REPORT = "report"  # the folder with the pages
 HEADS = (
     "variant", "measured", "ours [95 %]", "difference [95 %]", "nats of the true answer, difference [95 %]",
     "paper's column", "paper", "its difference", "same direction?", "by nats?",
@@ -19,23 +20,42 @@ HEADS = (
 SIGNS = {1: "better", -1: "worse", 0: "no change"}
 
 
-def write(out: Path, *folders: Path) -> str:
-    """Read what lies below `out`; write ablation.md and its pictures there and in further folders. The text.
+def write(out: Path) -> dict[str, str]:
+    """Read what lies below `out`; write OUT/report/GROUP.md, with GROUP.png where there is a curve. The pages.
 
     Raises:
         EarsightError: no results, pictures cannot be drawn, or a file cannot be written.
     """
     found, failures = results(out)
     made = rows(found, failures)
-    text = markdown(made, found)
-    for folder in (out, *folders):
+    pages = {}
+    for name in dict.fromkeys(row.group.name for row in made):
+        some = [row for row in made if row.group.name == name]
+        pages[name] = page(some, [one for one in found if one["group"] == name])
         try:
-            for group in _curves(made):
-                plot(group, [row for row in made if row.group is group], folder / picture(group))
-            (folder / REPORT).write_text(text, encoding="utf-8", errors="backslashreplace")
+            (out / REPORT).mkdir(exist_ok=True)
+            if _is_curve(some):
+                plot(some[0].group, some, out / REPORT / f"{name}.png")
+            (out / REPORT / f"{name}.md").write_text(pages[name], encoding="utf-8", errors="backslashreplace")
         except OSError as error:
-            raise EarsightError(f"{folder}: {error.strerror or error}; give a folder that can be written") from error
-    return text
+            raise EarsightError(f"{out}: {error.strerror or error}; give an --out that can be written") from error
+    return pages
+
+
+def show(out: Path, folder: Path) -> None:
+    """Copy the pages to `folder`, over those of the same groups alone, and the results that they are made of.
+
+    Raises:
+        EarsightError: a file cannot be written.
+    """
+    try:
+        shutil.copytree(out / REPORT, folder, dirs_exist_ok=True)
+        for file in out.glob(f"seed-*/*/*/{RESULT}"):
+            place = folder / file.relative_to(out)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, place)
+    except OSError as error:
+        raise EarsightError(f"{folder}: {error.strerror or error}; the report is in {out / REPORT}") from error
 
 
 def scales(out: Path) -> set[str]:
@@ -47,28 +67,23 @@ def scales(out: Path) -> set[str]:
     return {str(one["scale"]) for one in results(out)[0]}
 
 
-def picture(group: Group) -> str:
-    """The file of a group's curves."""
-    return f"ablation-{group.name}.png"
+def page(some: Sequence[Row], runs: Sequence[Mapping[str, Any]]) -> str:
+    """All of one group."""
+    group = some[0].group
+    lines = [f"# {group.title}", "", f"{group.paper}; ours: {_model(group, runs)}.", "", _about(group, runs), ""]
+    lines += [*_agreement(some), "", *_table(some), "", *_notes(some), "", *_legend()]
+    return "\n".join(lines) + "\n"
 
 
-def markdown(made: Sequence[Row], found: Sequence[Mapping[str, Any]]) -> str:
-    """The whole report."""
-    lines = ["# What each idea is worth", "", _about(found), "", *_agreement(made), ""]
-    for group in dict.fromkeys(row.group.name for row in made):
-        runs = [one for one in found if one["group"] == group]
-        lines += [*_section([row for row in made if row.group.name == group], runs), ""]
-    return "\n".join([*lines, *_legend()]) + "\n"
-
-
-def _about(found: Sequence[Mapping[str, Any]]) -> str:
-    if not found:
+def _about(group: Group, runs: Sequence[Mapping[str, Any]]) -> str:
+    if not runs:
         return "No run has ended well."
-    seeds = sorted({int(one["seed"]) for one in found})
-    scales = sorted({str(one["scale"]) for one in found})
-    digests = sorted({f"{one['benchmark']['name']} ({one['benchmark']['digest'][:12]})" for one in found})
-    counted = f"{len(found)} runs, {len(seeds)} seed{'s' * (len(seeds) > 1)}"
-    return f"`earsight train ablation`: {counted}; scale {'; '.join(scales)}; tested on {', '.join(digests)}."
+    seeds = sorted({int(one["seed"]) for one in runs})
+    scales = sorted({str(one["scale"]) for one in runs})
+    digests = sorted({f"{one['benchmark']['name']} ({one['benchmark']['digest'][:12]})" for one in runs})
+    counted = f"{len(runs)} run{'s' * (len(runs) > 1)}, {len(seeds)} seed{'s' * (len(seeds) > 1)}"
+    command = f"`earsight train ablation --only {group.name}`"
+    return f"{command}: {counted}; scale {'; '.join(scales)}; tested on {', '.join(digests)}."
 
 
 def _agreement(made: Sequence[Row]) -> list[str]:
@@ -85,42 +100,52 @@ def _agreement(made: Sequence[Row]) -> list[str]:
         lines += ["", "Against the papers' direction:", ""]
     for row in against:
         by = " and ".join(what for what, told in (("score", row.agrees), ("nats", row.agrees_by_nats)) if told == NO)
-        lines.append(f"- {row.group.title}: {row.variant.name}, {row.measure.ability} (by {by})")
+        lines.append(f"- {row.variant.name}, {row.measure.ability} (by {by})")
     return lines
 
 
-def _section(some: Sequence[Row], runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    group = some[0].group
+def _table(some: Sequence[Row]) -> list[str]:
     noisy = any(row.unchanged is not None for row in some)
     heads = [*HEADS, *(["replies unchanged"] if noisy else [])]
-    lines = [f"## {group.title}", "", f"{group.paper}; ours: {_model(group, runs)}.", ""]
-    lines += [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for row in some:
         cells = _cells(row)
         if noisy:
             cells.append("" if row.unchanged is None else f"{row.unchanged:.0%}")
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", *group.notes] if group.notes else []
+    return lines
+
+
+def _notes(some: Sequence[Row]) -> list[str]:
+    group = some[0].group
+    lines = [*group.notes]
     if guesses := {row.measure.ability: row.guess for row in some if row.guess is not None}:
         told = ", ".join(f"{guess:.2f} of {ability}" for ability, guess in guesses.items())
         lines.append(f"The commonest word alone is right in {told}.")
     if failed := {row.variant.name: row.failed for row in some if row.failed}:
         lines += ["", *(f"Failed: {name}: {reason}" for name, reason in failed.items())]
-    if any(group is one for one in _curves(some)):
-        lines += ["", f"![{group.title}]({picture(group)})"]
+    if _is_curve(some):
+        lines += ["", f"![{group.title}]({group.name}.png)"]
     return lines
 
 
 def _model(group: Group, runs: Sequence[Mapping[str, Any]]) -> str:
+    """What was trained for the group and how long it took; by variant where they differ."""
     if not group.recipe:
         return "models trained for other groups, used otherwise"
-    told = [f"recipe {group.recipe}"]
-    if steps := {name: count for one in reversed(runs) for name, count in one["steps"].items()}:
-        told.append(", ".join(f"{count} steps of {name}" for name, count in steps.items()))
-    if minutes := [one["training"]["seconds"] / 60 for one in runs]:
-        span = " to ".join(dict.fromkeys(f"{one:.0f}" for one in (min(minutes), max(minutes))))
-        told.append(f"{span} minutes a training, with what had to be encoded for it")
-    return "; ".join(told)
+    trained: dict[str, dict[str, list[float]]] = {}  # by steps and by variant: minutes
+    order = [one.name for one in group.variants]
+    for one in sorted(runs, key=lambda one: order.index(one["variant"])):
+        steps = ", ".join(f"{count} step{'s' * (count != 1)} of {name}" for name, count in one["steps"].items())
+        seconds = sum(cost.get("training_seconds", 0) for cost in one["cost"].values())
+        trained.setdefault(steps, {}).setdefault(one["variant"], []).append(seconds / 60)
+    told = []
+    for steps, variants in trained.items():
+        minutes = sorted(minute for some in variants.values() for minute in some)
+        span = " to ".join(dict.fromkeys(f"{minute:.0f}" for minute in (minutes[0], minutes[-1])))
+        named = f" ({', '.join(variants)})" if len(trained) > 1 else ""
+        told.append(f"{steps} in {span} minutes{named}")
+    return "; ".join([f"recipe {group.recipe}", *told])
 
 
 def _cells(row: Row) -> list[str]:
@@ -148,13 +173,9 @@ def _shown(one: Estimate, row: Row | None, sign: str = "") -> str:
     return f"{value} [{low}, {high}]{' s' if one.over == 'seeds' else ''}"
 
 
-def _curves(made: Sequence[Row]) -> list[Group]:
-    """Groups of which there are two points or more to draw."""
-    some = {row.group.name: row.group for row in made if row.group.axis}
-    drawn = {
-        name: {row.variant.name for row in made if row.group.name == name and row.score is not None} for name in some
-    }
-    return [group for name, group in some.items() if len(drawn[name]) > 1]
+def _is_curve(some: Sequence[Row]) -> bool:
+    """Whether there are two points or more to draw."""
+    return bool(some[0].group.axis) and len({row.variant.name for row in some if row.score is not None}) > 1
 
 
 def _legend() -> list[str]:
