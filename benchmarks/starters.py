@@ -48,9 +48,6 @@ def table(models: dict[str, Scores]) -> list[str]:
     lines = ["| ability | " + " | ".join(models) + " | best blind |", "|---" * (len(models) + 2) + "|"]
     for ability, metric in metrics.items():
         cells = [cell(scores.get((ability, "full"))) for scores in models.values()]
-        metric = next(
-            one["metric"] for scores in models.values() for one in scores.values() if one["ability"] == ability
-        )
         lines.append(f"| {ability} ({metric}) | " + " | ".join(cells) + f" | {blind(list(models.values()), ability)} |")
     return lines
 

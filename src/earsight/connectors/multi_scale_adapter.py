@@ -213,7 +213,7 @@ class Pyramid(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """(rows, channels, height, width) -> (rows, n_local, dim), the finest level first."""
-        # Channels last, as the tokens are wanted: on a processor a quarter of the time.
+        # Channels last, as the tokens are wanted, and faster on a processor.
         hidden, flat = self.stem(pictures.contiguous(memory_format=torch.channels_last)), []
         for level, project, mark in zip(self.levels, self.project, self.level_embedding, strict=True):
             hidden = level(hidden)

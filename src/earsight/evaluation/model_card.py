@@ -123,8 +123,8 @@ def _remedies(remedies: dict[str, Any]) -> list[str]:
 def _how(training: dict[str, Any], described: systems.System) -> list[str]:
     recipe = training["recipe"]
     name = recipe["system"].partition("/")[0]
-    told = command(recipe["system"], training.get("tier", "gpl"))
-    how = f"`earsight train {told}`; the recipe is `earsight/recipes/{name}.py`."
+    trained_by = command(recipe["system"], training.get("tier", "gpl"))
+    how = f"`earsight train {trained_by}`; the recipe is `earsight/recipes/{name}.py`."
     lines = ["## How it was trained", "", how, ""]
     for name, stage in recipe["stages"].items():
         told = training["stages"][name]

@@ -2,8 +2,8 @@
 
     validation media whose course is known -> soft tokens -> the nearest of a role's words, as `training.token_words`
 
-Through a small language model most of an idea's worth is lost: it learns to read places and moments after thousands of
-clips. Ideas that are about the connector are therefore measured at its end too.
+A small language model may hide what its connector knows: it learns to read places and moments after thousands of clips.
+Ideas that are about the connector are therefore measured at its end too.
 """
 
 from collections import Counter
