@@ -134,8 +134,6 @@ AV_LLM = Group(
     paper="Audio-Visual LLM, table 5",
     recipe="av_llm",
     sources={**SENSES, "composed": 4.0},
-    settings={"values": {"n_frames": 8, "encoders": {"audio": {"longest_seconds": 8.0}}}},
-    tiny={},
     measures=(
         Measure("picture_kind", "MSRVTT-QA"),
         Measure("which_side", "ActivityNet-QA"),

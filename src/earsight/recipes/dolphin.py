@@ -56,7 +56,7 @@ def _small(system: str, trains: tuple[str, ...], steps: int, batch_size: int) ->
 
 STARTER = _small("dolphin/starter", ("connector", "lora"), steps=300, batch_size=16)
 STARTER_STAGES = {
-    "pretrain": towards_words(STARTER.stages["pretrain"], steps=800, batch_size=24),
+    "pretrain": towards_words(STARTER.stages["pretrain"], steps=600, batch_size=24),
     "instruct": replace(STARTER.stages["instruct"], learning_rate=1e-3, rates={"connector": 5e-4}, micro_batch_size=4),
 }
 VARIANTS = {
@@ -71,7 +71,7 @@ VARIANTS = {
             stages=STARTER_STAGES,
             data=Data(root="starter-corpus", cache_features="always", half_features=True),
         ),
-        {"composed": Source("composed.jsonl", weight=2.0)},
+        {"composed": Source("composed.jsonl", weight=2.0, limit=3000)},  # eight frames and pieces of sound each
         group_by_length=True,
     ),
     "tiny": replace(
