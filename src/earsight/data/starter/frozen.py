@@ -304,6 +304,6 @@ def ready(split: str, source_dir: Path | None = None) -> Path:
     folder = cache_root() / "benchmarks" / f"starter-{split}-{corpus.hash[:12]}-{VERSION}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     if not (folder / "hashes.json").is_file():
-        renderer = Renderer(corpus, Voices.unpacked(cache_root(), source_dir))
+        renderer = Renderer(corpus, Voices.tried(cache_root(), source_dir))
         write_benchmark(renderer, split, folder, cache_root(), source_dir)
     return folder

@@ -97,7 +97,7 @@ def renderer_of(root: Path) -> Renderer | None:
     places = json.loads(file.read_text(encoding="utf-8"))
     cache_dir, source_dir = Path(places["cache"]), Path(places["packages"]) if places["packages"] else None
     corpus = starter_corpus.build(cache_dir, source_dir, places.get("tier", "gpl"))
-    return Renderer(corpus, Voices.unpacked(cache_dir, source_dir))
+    return Renderer(corpus, Voices.tried(cache_dir, source_dir))
 
 
 Turns = Sequence[tuple[str, str]]  # questions and their answers

