@@ -148,3 +148,22 @@ def test_a_short_piece_that_is_padded_to_its_own_length_has_the_vector_it_has_al
             alone = config.prepare([sound])
             assert alone["values"].shape[2] == (50, 50, 200)[row]
             assert torch.allclose(together[row], encoder(**alone)["sound"].values[0], atol=1e-5)
+
+
+def test_a_pieces_tokens_are_those_of_its_own_length_and_its_log_mel_that_of_the_whole_piece():
+    torch.manual_seed(0)
+    config = WhisperPiecesConfig(TINY, longest_seconds=2.0, sound_layers=(1,), pool=10, with_mel=True, pad_seconds=0.5)
+    encoder, rng = config.build().eval(), np.random.default_rng(0)
+    short, long = (rng.normal(0, 0.1, length).astype(np.float32) for length in (9000, 32000))
+    with torch.no_grad():
+        both = encoder(**config.prepare([short, long]))
+        alone = encoder(**config.prepare([short]))
+        whole = replace(config, pad_seconds=None)
+        padded = whole.build().eval()
+        padded.load_state_dict(encoder.state_dict())
+        before = padded(**whole.prepare([short, long]))
+    tokens = both["sound"].values[0, 0]
+    assert tokens.shape == (config.positions, 16) and torch.allclose(tokens, alone["sound"].values[0, 0], atol=1e-5)
+    assert tokens[6:].eq(0).all() and tokens[:6].ne(0).any(1).all(), "a second of it is encoded: its mean, five tokens"
+    assert torch.allclose(both["sound"].values[1], before["sound"].values[1], atol=1e-5)
+    assert torch.equal(both["mel"].values, before["mel"].values)

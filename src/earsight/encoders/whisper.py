@@ -5,7 +5,7 @@ one pass gives both streams that SALMONN takes from Whisper and BEATs. Published
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, ClassVar, Protocol
 
@@ -96,7 +96,7 @@ class WhisperPiecesConfig:
     sound_layers: tuple[int, ...] = (3, 5)
     pool: int = 0  # frames averaged to one of a piece's tokens; 0: the piece is one vector
     with_mel: bool = False  # the log-mel is handed on as a picture
-    pad_seconds: float | None = None  # as of a WhisperStreamsConfig; only where a piece is one vector, without mel
+    pad_seconds: float | None = None  # as of a WhisperStreamsConfig; tokens beyond what is encoded are zero
 
     @property
     def clip_seconds(self) -> float:
@@ -122,11 +122,14 @@ class WhisperPiecesConfig:
         return 1
 
     def prepare(self, pieces: Sequence[np.ndarray]) -> dict[str, Tensor]:
-        """Waveforms of at most a piece -> log-mel (n_pieces, n_mels, 2 * positions), padded as WhisperStreams' are."""
-        return _log_mels(pieces, self.backbone["num_mel_bins"], self)
+        """Waveforms of at most a piece -> log-mel (n_pieces, n_mels, 2 * positions), padded as WhisperStreams' are.
+
+        A log-mel that is handed on is always that of a whole piece.
+        """
+        padding = replace(self, pad_seconds=None) if self.with_mel else self
+        return _log_mels(pieces, self.backbone["num_mel_bins"], padding)
 
     def build(self) -> "WhisperPieces":
-        assert self.pad_seconds is None or not (self.pool or self.with_mel), "tokens and mel are of whole pieces"
         return WhisperPieces(self)
 
 
@@ -174,7 +177,7 @@ def _encoded(encoder: Any, values: Tensor, lengths: Tensor, padding: Padding, la
     padded = padded_frames(lengths.to(values.device), padding)
     different = padded.unique().tolist()
     if len(different) == 1:
-        return _layers(encoder, values, layers)
+        return _layers(encoder, values[..., : 2 * different[0]], layers)
     found: list[Tensor] = []
     for length in different:
         rows = padded == length
@@ -246,6 +249,7 @@ class WhisperPieces(nn.Module):
         heard = torch.arange(frames.shape[1], device=frames.device)[None] < valid.clamp(min=1)
         tokens = ((frames * heard[..., None]).sum(1) / heard.sum(1, keepdim=True)).unsqueeze(1)  # (n_pieces, 1, dim)
         if config.pool:
+            frames = functional.pad(frames, (0, 0, 0, config.n_frames - frames.shape[1]))
             pooled = frames[:, : config.n_frames // config.pool * config.pool].unflatten(1, (-1, config.pool)).mean(2)
             tokens = torch.cat([tokens, pooled], dim=1).unsqueeze(1)
         mask = torch.ones(len(frames), 1, dtype=torch.bool, device=frames.device)

@@ -74,7 +74,7 @@ VARIANTS = {
         encoders={
             # Pixels of half the side: a quarter of the pyramid's work.
             "vision": EfficientNetLiteConfig(with_pixels=True, pixels_size=130),
-            "sound": WhisperPiecesConfig(longest_seconds=2.0, pool=10, with_mel=True),
+            "sound": WhisperPiecesConfig(longest_seconds=2.0, pool=10, with_mel=True, pad_seconds=0.5),
         },
         connector=AlignedTokensConfig(
             adapter=MultiScaleAdapterConfig(n_blocks=2, dim=64, n_heads=4),
