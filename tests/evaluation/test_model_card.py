@@ -1,5 +1,8 @@
 """What a model card says of a starter, whichever of the systems it is."""
 
+import json
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,3 +45,26 @@ def test_a_card_of_free_media_alone_says_so_and_that_its_weights_are_elsewhere()
     card = card_of("starter", {"sounds": {}}, tier="open")
     assert "`earsight train starter --tier open`" in card and "trained on tier `open`" in card
     assert "The weights here" not in card and "`NOTICE` beside" not in card
+
+
+def test_a_card_is_written_by_commands_from_what_training_and_evaluation_left(tmp_path, monkeypatch):
+    folder = tmp_path / "card"
+    folder.mkdir()
+    for name in ("training", "remedies"):
+        shutil.copy(SHIPPED / f"{name}.json", folder)
+    for side, kept in (("test", "scores"), ("val", "validation_scores")):
+        (tmp_path / side).mkdir()
+        scores = json.loads((SHIPPED / f"{kept}.json").read_text(encoding="utf-8"))
+        (tmp_path / side / "scores.json").write_text(json.dumps(scores | {"model": "runs/mine/model"}))
+
+    def told(*words):
+        monkeypatch.setattr(sys, "argv", ["model_card", *map(str, words)])
+        model_card.main()
+
+    with pytest.raises(SystemExit, match="scores.json"):
+        told("write", folder)
+    told("score", folder, tmp_path / "test", tmp_path / "val")
+    told("write", folder)
+    assert (folder / "README.md").read_text() == (SHIPPED / "README.md").read_text()
+    with pytest.raises(SystemExit, match="release RUN FOLDER"):
+        told("score", folder)

@@ -1,12 +1,16 @@
 """Writes a starter's model card from what training and evaluation recorded.
 
 python -m earsight.evaluation.model_card release RUN FOLDER     the trained weights and training.json of a run
+python -m earsight.evaluation.model_card score FOLDER TEST VAL  scores, of the folders that `earsight evaluate` wrote
 python -m earsight.evaluation.model_card write FOLDER           README.md, from RECORDS beside the weights
+
+What was done for the targets that were missed is written by hand: remedies.json, {"missed": {target: text}}.
 """
 
 import json
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +49,15 @@ source and author). Its licence tiers: `open` (public domain, CC0, CC BY), `shar
 can grant it; whoever redistributes them decides whether weights trained on GPL and share-alike media carry obligations
 in their jurisdiction.{notice}
 """
+
+
+def write(folder: Path) -> None:
+    """FOLDER/README.md.
+
+    Raises:
+        EarsightError: as `read_records`.
+    """
+    (folder / "README.md").write_text(card(read_records(folder)) + "\n", encoding="utf-8")
 
 
 def card(records: dict[str, Any]) -> str:
@@ -182,17 +195,50 @@ def _losses(stage: Path) -> list[float]:
     return [round(entry["loss"], 4) for entry in state["log_history"] if "loss" in entry]
 
 
+def score(folder: Path, test: Path, validation: Path) -> None:
+    """Put a model's scores beside its training.json, under the name that it is trained by and not that of a folder.
+
+    Raises:
+        EarsightError: a file cannot be read.
+    """
+    try:
+        training = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+        files = {"scores": test / "scores.json", "validation_scores": validation / "scores.json"}
+        found = {name: json.loads(file.read_text(encoding="utf-8")) for name, file in files.items()}
+    except (OSError, ValueError) as error:
+        raise EarsightError(
+            f"{error}; `release` writes training.json, `earsight evaluate --out` scores.json"
+        ) from error
+    name = command(training["recipe"]["system"], training.get("tier", "gpl"))
+    for file, scores in found.items():
+        told = json.dumps(scores | {"model": name}, indent=1, ensure_ascii=False)
+        (folder / f"{file}.json").write_text(told, encoding="utf-8")
+
+
 def read_records(folder: Path) -> dict[str, Any]:
-    """{name: content} of RECORDS beside the weights."""
-    return {name: json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in RECORDS}
+    """{name: content} of RECORDS beside the weights.
+
+    Raises:
+        EarsightError: one is not there or cannot be read.
+    """
+    try:
+        return {name: json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in RECORDS}
+    except (OSError, ValueError) as error:
+        raise EarsightError(f"{error}; a card is made of {', '.join(f'{name}.json' for name in RECORDS)}") from error
+
+
+# And how many folders each takes.
+VERBS: dict[str, tuple[Callable[..., None], int]] = {"release": (release, 2), "score": (score, 3), "write": (write, 1)}
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["release"]:
-        release(Path(sys.argv[2]), Path(sys.argv[3]))
-    else:
-        folder = Path(sys.argv[2])
-        (folder / "README.md").write_text(card(read_records(folder)) + "\n", encoding="utf-8")
+    verb, *folders = sys.argv[1:] or [""]
+    if verb not in VERBS or len(folders) != VERBS[verb][1]:
+        sys.exit(__doc__)
+    try:
+        VERBS[verb][0](*map(Path, folders))
+    except EarsightError as error:
+        sys.exit(f"model_card: {error}")
 
 
 if __name__ == "__main__":
