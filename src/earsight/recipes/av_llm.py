@@ -62,7 +62,14 @@ TINY = replace(
 STARTER = _small("av_llm/starter", ("connector", "lora"), steps=300, batch_size=16)
 STARTER_STAGES = {
     "projectors": towards_words(STARTER.stages["projectors"], steps=800, batch_size=24),
-    "instruct": replace(STARTER.stages["instruct"], learning_rate=1e-3, rates={"connector": 5e-4}, micro_batch_size=4),
+    "instruct": replace(
+        STARTER.stages["instruct"],
+        steps=160,  # each shows a record three times, with sound, picture and both: as long as 480 of the others
+        warmup_steps=5,
+        learning_rate=1e-3,
+        rates={"connector": 5e-4},
+        micro_batch_size=4,
+    ),
 }
 VARIANTS = {
     "13b": {"system": "av_llm/13b"},
