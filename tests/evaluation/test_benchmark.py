@@ -56,6 +56,15 @@ def test_a_changed_or_missing_medium_is_refused_by_name_when_it_is_needed(write)
         benchmarks.verify(made, made.of("picture_name"))
 
 
+def test_where_digests_differ_their_parts_tell_which_kind_of_file(write):
+    folder = write()
+    before = benchmarks.load(folder).parts
+    next(folder.glob("media/*.png")).write_bytes(b"drawn anew")
+    benchmarks.write_hashes(folder)
+    after = benchmarks.load(folder).parts
+    assert {kind for kind in before if before[kind] != after[kind]} == {"png"} and "jsonl" in before
+
+
 def test_two_benchmarks_have_one_digest_only_when_nothing_differs(write):
     first, same = benchmarks.load(write(name="a")), benchmarks.load(write(name="b"))
     other = benchmarks.load(write(name="c", version="2"))

@@ -78,6 +78,15 @@ class Benchmark:
     conditions: tuple[str, ...] = ()
     max_new_tokens: int | None = None
 
+    @property
+    def parts(self) -> dict[str, str]:
+        """A digest of the files of each kind, such as "png": where two digests differ, these tell in what."""
+        made: dict[str, Any] = {}
+        for name, content in sorted(self.hashes.items()):
+            kind = name.rpartition(".")[2]
+            made.setdefault(kind, hashlib.sha256()).update(f"{name} {content}\n".encode())
+        return {kind: digest.hexdigest()[:12] for kind, digest in made.items()}
+
     def of(self, ability: str) -> list[Record]:
         """The records of an ability, in order."""
         return [record for record in self.records if record.task == ability]

@@ -34,7 +34,12 @@ def build(
     return {
         "model": run["model"],
         "weights": run["weights"],
-        "benchmark": {"name": benchmark.name, "version": benchmark.version, "digest": benchmark.digest},
+        "benchmark": {
+            "name": benchmark.name,
+            "version": benchmark.version,
+            "digest": benchmark.digest,
+            "parts": benchmark.parts,
+        },
         "settings": run.get("settings", {}),
         "versions": {name: run[name] for name in ("earsight", "torch") if name in run},
         "n": len(records),
