@@ -37,16 +37,10 @@ def test_it_is_a_benchmark_whose_files_are_as_they_were_hashed(written):
     assert {record.extra["cluster"] is not None for record in made.records} == {True}
 
 
-def test_written_twice_everything_is_the_same_and_films_look_and_sound_so(written):
+def test_written_twice_every_file_is_the_same(written):
     first, second = (benchmark.load(written / name) for name in ("first", "second"))
-    assert first.hashes.keys() == second.hashes.keys()
-    assert {name for name, one in first.hashes.items() if one != second.hashes[name] and name[-4:] != ".mp4"} == set()
-    for name in [name for name in first.hashes if name.endswith(".mp4")]:
-        one, other = (load_clip(str(made.folder / name), Sampling(frame_size=None)) for made in (first, second))
-        assert np.abs(one.frames.astype(int) - other.frames).mean() < 1
-        assert (
-            one.waveform.shape == other.waveform.shape and np.abs(one.waveform - other.waveform).max(initial=0) < 0.05
-        )
+    assert first.hashes == second.hashes and first.digest == second.digest
+    assert any(name.endswith(".mp4") for name in first.hashes)
 
 
 def test_names_are_asked_of_known_objects_and_everything_else_of_unseen_ones(written, renderer):
