@@ -108,7 +108,7 @@ class _Conv(nn.Conv2d):
         nn.init.kaiming_normal_(self.weight, nonlinearity="relu")  # torch's own would leave random weights blind
 
     def forward(self, hidden: Tensor, norm: nn.BatchNorm2d) -> Tensor:  # type: ignore[override]
-        """Convolution and batch norm; with statistics that stand, in one: the picture takes half the time."""
+        """Convolution and batch norm; with statistics that stand, in one (benchmarks/results/pictures.md)."""
         if norm.training:
             return norm(self.convolved(hidden, self.weight, None))
         scale = norm.weight.float() * torch.rsqrt(norm.running_var.float() + norm.eps)  # type: ignore[union-attr]

@@ -254,8 +254,8 @@ ACTIVATION = Group(
     ),
     axis="steps of activation tuning",
     notes=(
-        "The steps are taken at the rate of the stage before them, 1e-3. At the published 3e-5 twelve of them moved no "
-        "score of the same records beyond noise, one seed, of which the results were not kept. "
+        "The steps are taken at the rate of the stage before them, 1e-3: chosen on these very records, for at the "
+        "published 3e-5 twelve of them moved no score beyond noise (one seed, of which the results were not kept). "
         "When a sound begins was never trained here: it stands beside spoken questions, untrained in the paper. A "
         "story counts as told from 20 words; story_words counts its different words.",
     ),

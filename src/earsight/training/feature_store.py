@@ -2,8 +2,8 @@
 
 A medium's key holds all that decides its features: its content, span and senses, how it is sampled, the encoders'
 settings, their weights and numbers. Values are stored as the encoders gave them, in safetensors shards; with `half`
-in batches, computed and stored in half precision: faster to make and half as large, and a few per cent off where the
-encoders compute in bfloat16.
+in batches and stored in half precision: faster to make and half as large, and a few per cent off where the encoders
+compute in bfloat16, which they do where a processor gains by it.
 """
 
 import hashlib

@@ -34,6 +34,8 @@ from earsight.data.starter.voices import HELD_OUT_VOICES, TRAINED_VOICES, Voices
 from earsight.media.sampling import Sampling
 
 VERSION = "2"
+# With AVX-512 x264 writes a film otherwise now and then (benchmarks/results/films.md); with SSE2 as its plain C does.
+X264 = {"crf": "18", "threads": "1", "x264-params": "asm=sse2"}
 FRAMES_PER_SECOND = 4
 COUNTS = {
     "test": {
@@ -265,10 +267,8 @@ class _Writer:
 
 def write_film(file: Path, frames: np.ndarray, waveform: np.ndarray | None) -> None:
     """(n, height, width, 3) uint8 at FRAMES_PER_SECOND and (samples,) at 16 kHz -> MP4, always alike."""
-    # With AVX-512 x264 wrote one film in five otherwise than before; with SSE2 it writes what its plain C does.
-    same = {"crf": "18", "threads": "1", "x264-params": "asm=sse2"}
     with av.open(str(file), "w", options={"fflags": "+bitexact", "movflags": "+faststart"}) as container:
-        video = container.add_stream("libx264", rate=FRAMES_PER_SECOND, options=same)
+        video = container.add_stream("libx264", rate=FRAMES_PER_SECOND, options=X264)
         video.width, video.height, video.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
         audio = container.add_stream("aac", rate=SAMPLE_RATE_HZ, layout="mono") if waveform is not None else None
         for pixels in frames:
