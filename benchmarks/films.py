@@ -32,7 +32,7 @@ def written(renderer: Renderer) -> tuple[str, dict[str, str]]:
 
 def main() -> None:
     if not (corpus.folder_of() / "index.json").is_file():
-        print("The starter corpus is not in the cache: no film was written. Build it with: earsight corpus build starter")
+        print("The starter corpus is not in the cache: no film was written; earsight corpus build starter")
         return
     renderer = Renderer(corpus.build(), Voices.tried(cache_root()))
     print("| x264 | films | differ in the second writing | digests of the side | seconds |\n|---|---|---|---|---|")
