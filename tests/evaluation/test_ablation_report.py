@@ -183,6 +183,13 @@ def test_trainings_of_different_steps_are_told_apart_by_their_variants():
     assert f"150 steps of instruct in 2 to 4 minutes ({whole}); 160 steps of instruct in 5 minutes ({other})." in text
 
 
+def test_a_result_that_does_not_tell_its_cost_is_reported_without_minutes():
+    old = result(DOLPHIN, DOLPHIN.variants[0].name, 1, matching=told(30))
+    del old["cost"]
+    text = ablation_report.page([row for row in rows([old]) if row.group is DOLPHIN], [old])
+    assert "150 steps of instruct." in text
+
+
 def test_pages_and_results_are_shown_beside_those_of_other_groups(tmp_path):
     (tmp_path / "shown").mkdir()
     (tmp_path / "shown" / "activation.md").write_text("measured before")

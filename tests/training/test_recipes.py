@@ -126,14 +126,27 @@ def test_stored_features_give_the_same_losses(name, root, tmp_path, monkeypatch)
 
 def test_two_processes_give_the_losses_of_one(root, tmp_path):
     """The batch holds a sound and a picture: on one process of the two a sense is missing."""
-    settings = [f"data.root={root}", "data.cache_features=never", "stages.instruct.batch_size=2"]
-    for processes in (1, 2):
-        command = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={processes}", "--standalone"]
-        command += ["-m", "earsight", "train", "video-salmonn/tiny", "--out", str(tmp_path / str(processes)), *settings]
-        env = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "1"}
-        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
-        assert done.returncode == 0, done.stderr[-2000:]
-    assert losses(tmp_path / "2") == pytest.approx(losses(tmp_path / "1"), abs=1e-5)
+    trained(root, tmp_path, 1, "never")
+    trained(root, tmp_path, 2, "never")
+    assert losses(tmp_path / "2-never") == pytest.approx(losses(tmp_path / "1-never"), abs=1e-5)
+
+
+def test_two_processes_encode_half_the_media_each(root, tmp_path, monkeypatch):
+    monkeypatch.setenv("EARSIGHT_CACHE", str(tmp_path / "cache"))
+    trained(root, tmp_path, 2, "always")
+    stored = [set(json.loads(file.read_text())) for file in (tmp_path / "cache" / "features").rglob("*.json")]
+    assert len(stored) == 2 and abs(len(stored[0]) - len(stored[1])) <= 1 and not stored[0] & stored[1]
+    assert json.loads((tmp_path / "2-always" / "instruct" / "ledger.json").read_text())["skipped"] == 0
+
+
+def trained(root, folder, processes, cache_features):
+    settings = [f"data.root={root}", f"data.cache_features={cache_features}", "stages.instruct.batch_size=2"]
+    command = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={processes}", "--standalone"]
+    command += ["-m", "earsight", "train", "video-salmonn/tiny", *settings]
+    command += ["--out", str(folder / f"{processes}-{cache_features}")]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "1"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 def test_activation_checkpointing_gives_the_same_losses(root, tmp_path):

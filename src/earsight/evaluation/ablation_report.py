@@ -137,14 +137,15 @@ def _model(group: Group, runs: Sequence[Mapping[str, Any]]) -> str:
     order = [one.name for one in group.variants]
     for one in sorted(runs, key=lambda one: order.index(one["variant"])):
         steps = ", ".join(f"{count} step{'s' * (count != 1)} of {name}" for name, count in one["steps"].items())
-        seconds = sum(cost.get("training_seconds", 0) for cost in one["cost"].values())
-        trained.setdefault(steps, {}).setdefault(one["variant"], []).append(seconds / 60)
+        took = trained.setdefault(steps, {}).setdefault(one["variant"], [])
+        if costs := one.get("cost", {}).values():  # results of earlier versions do not tell it
+            took.append(sum(cost.get("training_seconds", 0) for cost in costs) / 60)
     told = []
     for steps, variants in trained.items():
         minutes = sorted(minute for some in variants.values() for minute in some)
-        span = " to ".join(dict.fromkeys(f"{minute:.0f}" for minute in (minutes[0], minutes[-1])))
+        span = " to ".join(dict.fromkeys(f"{minute:.0f}" for minute in (*minutes[:1], *minutes[-1:])))
         named = f" ({', '.join(variants)})" if len(trained) > 1 else ""
-        told.append(f"{steps} in {span} minutes{named}")
+        told.append(f"{steps}{f' in {span} minutes' if span else ''}{named}")
     return "; ".join([f"recipe {group.recipe}", *told])
 
 

@@ -49,7 +49,7 @@ class Stored:
 
 
 class FeatureStore:
-    """Features under a folder; several processes may read while one writes."""
+    """Features under a folder; several processes may write and read, each other things at a time."""
 
     def __init__(self, folder: Path, model: Any, processor: EarsightProcessor, half: bool = False) -> None:
         self.half, self.batch_size = half, HALF_BATCH if half else 1
@@ -64,9 +64,13 @@ class FeatureStore:
         self.folder, self.processor = folder / digest, processor
         self.folder.mkdir(parents=True, exist_ok=True)
         self.places: dict[str, dict[str, Any]] = {}
+        self._open: dict[str, Any] = {}
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Find what other processes have stored by now."""
         for index in sorted(self.folder.glob("*.json")):
             self.places |= json.loads(index.read_text(encoding="utf-8"))
-        self._open: dict[str, Any] = {}
 
     def key(self, medium: Medium) -> str:
         """Which features a medium has. Raises EarsightError where its file is not there."""

@@ -135,10 +135,14 @@ def _store(recipe: Recipe, stage: Stage, model: Any, processor: Any, books: Book
     n_records = sum(len(records) for records in books.records.values())
     if wanted == "auto" and not worth_it(processor.description, len(samples), n_records, _bytes(model)):
         return None
-    with PartialState().main_process_first():
-        store = FeatureStore(cache_root() / "features", model, processor, recipe.data.half_features)
-        media = samples.media()
-        store.fill((one for one in media if not is_prototype(one)), model, report)  # no other process has to
+    state, media = PartialState(), samples.media()
+    store = FeatureStore(cache_root() / "features", model, processor, recipe.data.half_features)
+    # Each process its share: alone the first would keep the others waiting for longer than they may.
+    share = [one for one in media if not is_prototype(one)][state.process_index :: state.num_processes]
+    store.fill(share, model, report)
+    state.wait_for_everyone()
+    with state.main_process_first():
+        store.look_again()
         if samples.renderer is not None:
             put_prototypes(store, media, model, samples.renderer, parts_folder(), recipe.seed, report)
     return store
