@@ -8,9 +8,12 @@ what `earsight train starter/NAME` left. Nothing is trained or asked here.
 
 import json
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import earsight
+from earsight.data.starter.frozen import COMPOSED
+from earsight.evaluation.conditions import CONDITIONS
 
 HERE = Path(__file__).parent / "trained"
 DEFAULT = Path(earsight.__file__).parent / "checkpoints" / "starter"
@@ -28,27 +31,39 @@ def cell(one: dict[str, Any] | None) -> str:
     return "" if one is None else f"{one['score']:.2f} [{one['low']:.2f}, {one['high']:.2f}]"
 
 
-def blind(models: list[Scores], ability: str) -> str:
-    """The best that any of them scores with a sense that the ability needs taken away."""
+def blind(models: list[Scores], ability: str) -> float | None:
+    """The best score without all the senses that the ability needs: of any model, or of one answer to every question.
+
+    Of a group of abilities the mean of theirs, for they need different senses.
+    """
+    if ability == "composed":
+        parts = [blind(models, one) for one in COMPOSED]
+        return None if None in parts else fmean(part for part in parts if part is not None)
     some = [
         one
         for scores in models
         for (name, condition), one in scores.items()
-        if name == ability and condition != "full" and not one["same_as_full"]
+        if name == ability and not set(one["needs"]) <= set(senses(condition))
     ]
     if not some:
-        return ""
-    best = max(some, key=lambda one: one["score"] if one["higher_is_better"] else -one["score"])
-    return f"{best['score']:.2f}"
+        return None
+    return (max if some[0]["higher_is_better"] else min)(one["score"] for one in some)
+
+
+def senses(condition: str) -> tuple[str, ...]:
+    """What is left to see and hear; nothing where one answer is given to all."""
+    return CONDITIONS[condition].senses if condition in CONDITIONS else ()
 
 
 def table(models: dict[str, Scores]) -> list[str]:
     """Markdown: a row an ability, a column a model."""
     metrics = {one["ability"]: one["metric"] for scores in models.values() for one in scores.values()}
-    lines = ["| ability | " + " | ".join(models) + " | best blind |", "|---" * (len(models) + 2) + "|"]
+    lines = ["| ability | " + " | ".join([*models, "best blind"]) + " |", "|---" * (len(models) + 2) + "|"]
     for ability, metric in metrics.items():
         cells = [cell(scores.get((ability, "full"))) for scores in models.values()]
-        lines.append(f"| {ability} ({metric}) | " + " | ".join(cells) + f" | {blind(list(models.values()), ability)} |")
+        least = blind(list(models.values()), ability)
+        told = "" if least is None else f"{least:.2f}"
+        lines.append(f"| {ability} ({metric}) | " + " | ".join(cells) + f" | {told} |")
     return lines
 
 

@@ -1,4 +1,4 @@
-"""The command line: `earsight ask | chat | probe | systems | plan | import | starter`.
+"""The command line: `earsight ask | chat | probe | ...`, a module of this folder each.
 
 Nothing heavy is imported here or in the commands' modules, so `earsight --help` answers at once; torch comes in when
 the arguments are known to be good. An `EarsightError` is one line on stderr and exit status 2.

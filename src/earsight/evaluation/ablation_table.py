@@ -170,7 +170,7 @@ FRAMES = Group(
     variants=(_frames(8, None), _frames(4, -1), _frames(16, 1), _frames(32, 1), _frames(64, 1)),
     axis="frames",
     notes=(
-        "One model trained with 8 frames, tested with others. The tests last 2 to 9 s at 4 frames a second, the "
+        "One model trained with 8 frames, tested with others. The tests last 7 to 9 s at 4 frames a second, the "
         "paper's 15 and 180 s: beyond about 32 frames pictures repeat. The paper's figure rises to 32 and then less.",
     ),
 )

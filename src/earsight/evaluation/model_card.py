@@ -145,7 +145,7 @@ def _how(training: dict[str, Any], described: systems.System) -> list[str]:
         parts = " and ".join(stage["trains"])
         lines.append(
             f"- stage {name}: {parts}, {stage['steps']} steps of {stage['batch_size']}, learning rate "
-            f"{stage['learning_rate']:g}; loss {told['losses'][0]:.2f} at first, {told['losses'][-1]:.2f} at last; "
+            f"{_rates(stage)}; loss {told['losses'][0]:.2f} at first, {told['losses'][-1]:.2f} at last; "
             f"{cost['training_seconds'] / 60:.0f} minutes and {cost['encoding_seconds'] / 60:.0f} of encoding on "
             f"{cost['device']} ({cost['threads']} threads), peak memory {cost['peak_memory_gib']:.1f} GiB"
         )
@@ -157,6 +157,12 @@ def _how(training: dict[str, Any], described: systems.System) -> list[str]:
         "",
     ]
     return lines
+
+
+def _rates(stage: dict[str, Any]) -> str:
+    """The learning rate, and those of parts that have one of their own."""
+    own = [f", of the {part} {rate:g}" for part, rate in stage.get("rates", {}).items()]
+    return f"{stage['learning_rate']:g}{''.join(own)}"
 
 
 def release(run: Path, folder: Path) -> None:
