@@ -80,6 +80,7 @@ VARIANTS = {
             STARTER,
             stages=STARTER_STAGES,
             data=Data(root="starter-corpus", cache_features="always", half_features=True),
+            save_every=50,
             values={"n_frames": 8},  # its clips last a few seconds; encoding frames is most of the time
         ),
         {"composed": Source("composed.jsonl", weight=2.0)},

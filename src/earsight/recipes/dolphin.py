@@ -70,6 +70,7 @@ VARIANTS = {
             STARTER,
             stages=STARTER_STAGES,
             data=Data(root="starter-corpus", cache_features="always", half_features=True),
+            save_every=50,
         ),
         {"composed": Source("composed.jsonl", weight=2.0, limit=3000)},  # eight frames and pieces of sound each
         group_by_length=True,

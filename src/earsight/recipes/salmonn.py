@@ -97,6 +97,7 @@ VARIANTS = {
             STARTER,
             stages=STARTER_STAGES,
             data=Data(root="starter-corpus", cache_features="always", half_features=True),
+            save_every=50,
         ),
         {"speech": Source("speech.jsonl", limit=6_000)},
         group_by_length=True,

@@ -92,7 +92,7 @@ RECIPE = Recipe(
     stages={"said": SAID, "words": WORDS, "instruct": INSTRUCT, "practise": PRACTISE},
     seed=17,
     data=Data(root="starter-corpus", cache_features="always", half_features=True),
-    save_every=200,
+    save_every=50,  # a step takes some seconds
 )
 VARIANTS = {
     "tiny": replace(

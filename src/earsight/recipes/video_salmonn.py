@@ -61,6 +61,7 @@ VARIANTS = {
             STARTER,
             stages={"words": towards_words(INSTRUCT_STARTER, steps=1200), "instruct": INSTRUCT_STARTER},
             data=Data(root="starter-corpus", cache_features="always", half_features=True),
+            save_every=50,
         ),
         {"composed": Source("composed.jsonl", weight=2.0), "speech": Source("speech.jsonl", limit=6_000)},
     ),
