@@ -246,6 +246,17 @@ def test_a_source_holds_records_of_its_tasks_only(root):
     assert [record.id for record in some.records["order"]] == wanted and 0 < len(wanted) < len(whole.records["all"])
 
 
+def test_a_limited_source_keeps_every_task_of_a_file_that_is_in_their_order(root):
+    stage = recipes.get("starter").stages["instruct"]
+    whole = Books.open(replace(stage, sources={"all": Source("composed.jsonl")}), root).records["all"]
+    limit = len(whole) // 2
+    some = Books.open(replace(stage, sources={"all": Source("composed.jsonl", limit=limit)}), root).records["all"]
+    assert len({record.id for record in some}) == limit
+    assert {record.task for record in some} == {record.task for record in whole}
+    more = Books.open(replace(stage, sources={"all": Source("composed.jsonl", limit=10**6)}), root).records["all"]
+    assert [record.id for record in more] == [record.id for record in whole]
+
+
 def test_a_task_that_no_record_has_is_refused_and_the_others_named(root):
     stage = replace(
         recipes.get("starter").stages["instruct"], sources={"order": Source("composed.jsonl", tasks=("wen",))}

@@ -85,9 +85,16 @@ def _records(source: Source, setting: str, root: Path) -> Sequence[Record]:
             told = ", ".join(sorted(present))
             raise EarsightError(f"{file}: no record of the task {absent[0]} ({setting}.tasks); it has: {told}")
         records = [record for record in records if record.task in source.tasks]
-    if not (some := records[: source.limit]):
+    if not (some := _spread(records, source.limit)):
         raise EarsightError(f"{file}: no record in it; check {setting}.path")
     return some
+
+
+def _spread(records: Sequence[Record], limit: int | None) -> Sequence[Record]:
+    """So many records, evenly over the file: where it is in the order of its tasks, the first are of few of them."""
+    if limit is None or limit >= len(records):
+        return records
+    return [records[place * len(records) // limit] for place in range(limit)]
 
 
 @dataclass(frozen=True)

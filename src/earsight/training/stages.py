@@ -19,7 +19,7 @@ class Source:
 
     path: str  # below the data root: .jsonl, .parquet or a `datasets` folder
     weight: float = 1.0
-    limit: int | None = None  # the first so many records only
+    limit: int | None = None  # so many records only, evenly over the file
     tasks: tuple[str, ...] = ()  # records of these tasks only; none named: all
 
 
