@@ -2,9 +2,11 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from earsight.data.made_up import write_made_up
 from earsight.data.records import Record, load, write_jsonl
@@ -93,6 +95,34 @@ def test_variants_of_one_model_share_its_training(tmp_path, monkeypatch):
     assert not list(tmp_path.glob("seed-1/av-llm/*/result.json")), "the base was trained, not asked"
     told = [json.loads(file.read_text())["abilities"] for file in sorted(tmp_path.glob("seed-1/frames/*/result.json"))]
     assert len({str(one["which_first"]["nats"]) for one in told}) == 3, "other frames are other inputs"
+
+
+def test_stages_that_trainings_begin_with_alike_are_trained_once_and_give_the_same_weights(tmp_path, monkeypatch):
+    small = cut(monkeypatch, "av-llm", 2)
+    first, second = (f"seed-1/av-llm/{ablation.slug(one.name)}/trained" for one in small.variants)
+    ablation.run(TINY, tmp_path / "both", seeds=1, report=quietly)
+    done = json.loads((tmp_path / "both" / second / "done.json").read_text())
+    assert done["taken"] == str(Path(first).parent.relative_to("seed-1"))
+    assert (
+        done["losses"]["projectors"]
+        == json.loads((tmp_path / "both" / first / "done.json").read_text())["losses"]["projectors"]
+    )
+    assert json.loads((tmp_path / "both" / second / "projectors" / "cost.json").read_text())["training_seconds"] >= 0
+
+    monkeypatch.setattr(ablation, "chosen", lambda names: [replace(small, variants=small.variants[1:])])
+    ablation.run(TINY, tmp_path / "alone", seeds=1, report=quietly)
+    assert "taken" not in json.loads((tmp_path / "alone" / second / "done.json").read_text())
+    for stage in ("projectors", "instruct"):
+        weights = [
+            load_file(tmp_path / out / second / stage / "trained" / "trained.safetensors") for out in ("both", "alone")
+        ]
+        assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0] | weights[1])
+
+
+def test_nothing_is_taken_over_from_a_training_with_another_connector(tmp_path, monkeypatch):
+    cut(monkeypatch, "dolphin", 2)
+    ablation.run(TINY, tmp_path, seeds=1, report=quietly)
+    assert not list(tmp_path.glob("seed-1/*/*/trained/taken.json"))
 
 
 def test_a_run_that_fails_is_told_and_the_rest_goes_on(tmp_path, monkeypatch):

@@ -23,6 +23,7 @@ from earsight.checkpoints.parts import cache_root
 from earsight.errors import EarsightError
 from earsight.evaluation import ablation_data, ablation_measures
 from earsight.evaluation.ablation_recipes import Scale, asked_recipe, trained_recipe
+from earsight.evaluation.ablation_sharing import take_over, taken
 from earsight.evaluation.ablation_table import Group, Variant, chosen, read_after, slug, trained_by
 from earsight.evaluation.benchmark import Benchmark, verify
 from earsight.training import cost
@@ -194,6 +195,8 @@ def _result(one: One, place: Place) -> dict[str, Any]:
 def train(one: One, place: Place) -> Path:
     """The folder with the weights of a run, trained now where it is not yet; an interrupted training goes on.
 
+    Stages that it begins with and that another run of its seed has finished are taken from there.
+
     Raises:
         EarsightError: of the training.
     """
@@ -203,10 +206,16 @@ def train(one: One, place: Place) -> Path:
     recipe = trained_recipe(one.group, one.variant, place.scale, one.seed, place.records)
     kept = read_after(one.group, one.variant)
     began = time.monotonic()
-    training.run(recipe, folder, build, resume=(folder / "recipe.json").is_file(), callbacks=[SavesAt(kept)])
-    losses = {name: _loss(folder / name) for name in recipe.stages}
+    finished = sorted(file.parent for file in place.out.glob(f"seed-{one.seed}/*/*/trained/{DONE}"))
+    if not kept:  # what is taken over has no checkpoints any more
+        take_over(recipe, folder, finished)
+    begun = (folder / training.RECIPE).is_file()
+    training.run(recipe, folder, build, resume=begun, callbacks=[SavesAt(kept)])
+    before = taken(folder)
+    losses = {name: _loss(folder / name) for name in recipe.stages} | before.get("losses", {})
     _clear(folder, kept)
-    _write(folder / DONE, {"seconds": round(time.monotonic() - began, 1), "losses": losses})
+    done = {"seconds": round(time.monotonic() - began, 1), "losses": losses}
+    _write(folder / DONE, done | ({"taken": before["from"]} if before else {}))
     return folder
 
 

@@ -40,6 +40,7 @@ from earsight.training.trainer import Collator, StageTrainer
 from earsight.training.writing import written
 
 Build = Callable[[Recipe], tuple[Any, Any]]  # -> model, processor
+RECIPE = "recipe.json"
 
 
 def run(
@@ -203,11 +204,28 @@ def _arguments(recipe: Recipe, stage: Stage, folder: Path) -> TrainingArguments:
     )
 
 
+def as_written(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as its file says it."""
+    described: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
+    return described
+
+
+def read_recipe(out: Path) -> dict[str, Any]:
+    """The recipe of the run in a folder, as written; what an earlier version did not know at its default."""
+    written = json.loads((out / RECIPE).read_text(encoding="utf-8"))
+    stage_defaults, source_defaults = asdict(Stage(trains=(), sources={}, steps=1)), asdict(Source(""))
+    stages = {name: json.loads(json.dumps(stage_defaults)) | stage for name, stage in written["stages"].items()}
+    for stage in stages.values():
+        sources = stage["sources"].items()
+        stage["sources"] = {name: json.loads(json.dumps(source_defaults)) | source for name, source in sources}
+    return as_written(Recipe("", {})) | written | {"stages": stages}
+
+
 def _remember(recipe: Recipe, out: Path, resume: bool) -> None:
     """Write the recipe beside its results, or check that this is the run that stopped."""
-    file, described = out / "recipe.json", json.loads(json.dumps(asdict(recipe)))
+    file, described = out / RECIPE, as_written(recipe)
     if file.is_file():
-        before = _completed(json.loads(file.read_text(encoding="utf-8")))
+        before = read_recipe(out)
         if not resume:
             raise EarsightError(f"{out}: holds a run already; add --resume to go on with it, or give another folder")
         if before != described:
@@ -218,16 +236,6 @@ def _remember(recipe: Recipe, out: Path, resume: bool) -> None:
         raise EarsightError(f"{out}: no run to resume there")
     out.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(described, indent=1), encoding="utf-8")
-
-
-def _completed(before: dict[str, Any]) -> dict[str, Any]:
-    """A recipe as written, perhaps by an earlier version: settings that it did not know stand at their defaults."""
-    stage_defaults, source_defaults = asdict(Stage(trains=(), sources={}, steps=1)), asdict(Source(""))
-    stages = {name: json.loads(json.dumps(stage_defaults)) | stage for name, stage in before["stages"].items()}
-    for stage in stages.values():
-        sources = stage["sources"].items()
-        stage["sources"] = {name: json.loads(json.dumps(source_defaults)) | source for name, source in sources}
-    return json.loads(json.dumps(asdict(Recipe("", {})))) | before | {"stages": stages}
 
 
 def _differing(before: Any, after: Any, path: str = "") -> list[str]:
