@@ -6,6 +6,7 @@ import pytest
 
 from earsight.evaluation import ablation_report
 from earsight.evaluation.ablation_plots import paper_relative
+from earsight.evaluation.ablation_replies import stays
 from earsight.evaluation.ablation_summary import STUDENT, Estimate, difference, estimate, rows, verdict
 from earsight.evaluation.ablation_table import ACTIVATION, AV_LLM, DOLPHIN, VIDEO_SALMONN, WHITE_NOISE, slug
 
@@ -116,15 +117,30 @@ def test_nats_tell_what_scores_do_not():
     assert row.nats_difference.value == pytest.approx(0.3) and row.nats.value == pytest.approx(1.32)
 
 
-def test_replies_that_stay_under_white_noise_are_counted():
-    names = [one.name for one in WHITE_NOISE.variants[:2]]
-    noisy = told(4, replies=["yes"] * 30 + ["no"] * 10)
-    made = rows(
-        [result(WHITE_NOISE, names[0], 1, sound_kind=told(30)), result(WHITE_NOISE, names[1], 1, sound_kind=noisy)]
-    )
-    row = row_of(made, names[1], "sound_kind")
-    assert row.unchanged == 0.75 and row.says == -1 and row.agrees == "yes"
-    assert "| 75% |" in ablation_report.page(made, [])
+def test_replies_that_stay_under_white_noise_are_counted_and_compared_with_other_systems():
+    names = [one.name for one in WHITE_NOISE.variants]
+    kept = {names[1]: 30, names[3]: 10, names[5]: 30}  # of 40; Dolphin's, Audio-Visual LLM's, video-SALMONN's
+    found = [
+        result(WHITE_NOISE, name, seed, sound_kind=told(30, replies=["yes"] * stay + ["no"] * (N - stay)))
+        for seed in (1, 2)
+        for name in names
+        if (stay := kept.get(name, N))
+    ]
+    dolphin, other, alike = stays(WHITE_NOISE, found)
+    assert (dolphin.system, dolphin.share.value, dolphin.fewer) == ("Dolphin", 0.75, None)
+    assert (other.system, other.fewer.value, other.agrees) == ("Audio-Visual LLM", 0.5, "no")
+    assert (alike.system, alike.fewer.value, alike.agrees) == ("video-SALMONN", 0.0, "within noise")
+    fewest = [result(WHITE_NOISE, one["variant"], one["seed"], **one["abilities"]) for one in found]
+    fewest[1]["abilities"] = fewest[7]["abilities"] = {"sound_kind": told(30, replies=["no"] * N)}
+    assert [one.agrees for one in stays(WHITE_NOISE, fewest)] == ["", "yes", "yes"]
+    page = ablation_report.page(rows(found), found)
+    assert "| sound_kind | Audio-Visual LLM | 0.250 [" in page and "| +0.500 [" in page
+    assert "By replies that stay: of 2 comparisons 0 in the papers' direction, 1 against it, 1 within noise." in page
+    assert "- Audio-Visual LLM, sound_kind (by replies that stay)" in page
+    assert [one.system for one in stays(WHITE_NOISE, [one for one in found if one["variant"] != names[1]])] == [
+        "Audio-Visual LLM",
+        "video-SALMONN",
+    ], "one that has not run is left out, and nothing compared with it"
 
 
 def written(folder, found, failures=()):

@@ -48,5 +48,6 @@ class Group:
     settings: Mapping[str, Any] = field(default_factory=dict)  # of all its variants
     tiny: Mapping[str, Any] | None = None
     axis: str = ""  # what `at` counts: the group is a curve
+    moved: str = ""  # the variant of which the paper finds that fewer replies stay than of the others
     tokens_alone: bool = False  # the connector's steps towards words alone; its tokens are read, nothing is asked
     notes: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from typing import Any
 from earsight.errors import EarsightError
 from earsight.evaluation.ablation import RESULT, results
 from earsight.evaluation.ablation_plots import plot
+from earsight.evaluation.ablation_replies import Stay, stays
 from earsight.evaluation.ablation_summary import NO, NOISE, YES, Estimate, Row, rows
 from earsight.evaluation.ablation_table import Group
 
@@ -71,7 +72,8 @@ def page(some: Sequence[Row], runs: Sequence[Mapping[str, Any]]) -> str:
     """All of one group."""
     group = some[0].group
     lines = [f"# {group.title}", "", f"{group.paper}; ours: {_model(group, runs)}.", "", _about(group, runs), ""]
-    lines += [*_agreement(some), "", *_table(some), "", *_notes(some), "", *_legend()]
+    replies = stays(group, runs) if group.moved else []
+    lines += [*_agreement(some, replies), "", *_table(some), "", *_stay(group, replies), *_notes(some), "", *_legend()]
     return "\n".join(lines) + "\n"
 
 
@@ -86,34 +88,49 @@ def _about(group: Group, runs: Sequence[Mapping[str, Any]]) -> str:
     return f"{command}: {counted}; scale {'; '.join(scales)}; tested on {', '.join(digests)}."
 
 
-def _agreement(made: Sequence[Row]) -> list[str]:
+def _agreement(made: Sequence[Row], replies: Sequence[Stay]) -> list[str]:
     """How often the small scale goes where the papers go, and each place where it does not."""
     lines = []
-    for what, of in (("scores", "agrees"), ("nats", "agrees_by_nats")):
-        told = Counter(getattr(row, of) for row in made)
+    by = (
+        ("scores", [row.agrees for row in made]),
+        ("nats", [row.agrees_by_nats for row in made]),
+        ("replies that stay", [one.agrees for one in replies]),
+    )
+    for what, verdicts in by:
+        told = Counter(verdicts)
         total = told[YES] + told[NO] + told[NOISE]
         if total:
             parts = f"{told[YES]} in the papers' direction, {told[NO]} against it, {told[NOISE]} within noise"
             lines.append(f"By {what}: of {total} comparisons {parts}.")
-    against = [row for row in made if NO in (row.agrees, row.agrees_by_nats)]
-    if against:
-        lines += ["", "Against the papers' direction:", ""]
-    for row in against:
-        by = " and ".join(what for what, told in (("score", row.agrees), ("nats", row.agrees_by_nats)) if told == NO)
-        lines.append(f"- {row.variant.name}, {row.measure.ability} (by {by})")
-    return lines
+    against = []
+    for row in made:
+        if told_by := [what for what, told in (("score", row.agrees), ("nats", row.agrees_by_nats)) if told == NO]:
+            against.append(f"- {row.variant.name}, {row.measure.ability} (by {' and '.join(told_by)})")
+    against += [f"- {one.system}, {one.measure.ability} (by replies that stay)" for one in replies if one.agrees == NO]
+    return [*lines, *(["", "Against the papers' direction:", "", *against] if against else [])]
 
 
 def _table(some: Sequence[Row]) -> list[str]:
-    noisy = any(row.unchanged is not None for row in some)
-    heads = [*HEADS, *(["replies unchanged"] if noisy else [])]
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    for row in some:
-        cells = _cells(row)
-        if noisy:
-            cells.append("" if row.unchanged is None else f"{row.unchanged:.0%}")
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
+    lines = [f"| {' | '.join(HEADS)} |", "|---" * len(HEADS) + "|"]
+    return lines + [f"| {' | '.join(_cells(row))} |" for row in some]
+
+
+def _stay(group: Group, replies: Sequence[Stay]) -> list[str]:
+    """The replies that stay, in a group where the paper tells whose do."""
+    if not replies:
+        return []
+    heads = ("measured", "model", "replies that stay [95 %]", f"{group.moved}'s less these [95 %]", "same direction?")
+    lines = [
+        f"Replies that stay as they were. The paper: fewer of {group.moved}'s than of the others'.",
+        "",
+        f"| {' | '.join(heads)} |",
+        "|---" * len(heads) + "|",
+    ]
+    for one in replies:
+        fewer = "" if one.fewer is None else _shown(one.fewer, None, "+")
+        told = (one.measure.ability, one.system, _shown(one.share, None), fewer, one.agrees)
+        lines.append(f"| {' | '.join(told)} |")
+    return [*lines, ""]
 
 
 def _notes(some: Sequence[Row]) -> list[str]:

@@ -8,12 +8,11 @@ seeds' own numbers. The wider of the two intervals is kept, with its name. With 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
-from statistics import mean, stdev
+from statistics import stdev
 from typing import Any
 
 from earsight.evaluation import intervals
 from earsight.evaluation.ablation_table import Group, Measure, Variant, chosen, whole
-from earsight.evaluation.conditions import FULL
 
 RESAMPLES = 2000
 # The 97.5 % quantile of Student's t with 1, 2, ... degrees of freedom; beyond them the last, which is wider.
@@ -55,7 +54,6 @@ class Row:
     nats: Estimate | None = None  # of a token of the true answer
     nats_difference: Estimate | None = None
     guess: float | None = None  # what the commonest true word alone would score, of what is read of tokens
-    unchanged: float | None = None  # share of replies that stayed what they were with the clip's own sound
 
     @property
     def paper(self) -> float | None:
@@ -141,9 +139,6 @@ def _filled(row: Row, ours: Seeds, theirs: Seeds) -> Row:
     row = replace(row, difference=difference(*pair, "numerators", "denominators"))
     if all(one["nats"] for some in pair for one in some.values()):
         row = replace(row, nats_difference=difference(*pair, "nats", "tokens"))
-    if row.variant.condition != FULL:
-        same = [_unchanged(pair[0][seed], pair[1][seed]) for seed in both]
-        row = replace(row, unchanged=mean(same))
     return row
 
 
@@ -182,10 +177,3 @@ def _wider(value: float, over_records: tuple[float, float], of_seeds: Sequence[f
         if 2 * half > over_records[1] - over_records[0]:
             return Estimate(value, value - half, value + half, "seeds")
     return Estimate(value, *over_records, "records")
-
-
-def _unchanged(ours: Ability, theirs: Ability) -> float:
-    """The share of replies that are the same."""
-    before = dict(zip(theirs["ids"], theirs["replies"], strict=True))
-    same = [reply == before[name] for name, reply in zip(ours["ids"], ours["replies"], strict=True) if name in before]
-    return mean(same) if same else 0.0

@@ -289,6 +289,7 @@ WHITE_NOISE = Group(
     name="white-noise",
     title="Sound replaced by white noise",
     paper="Dolphin, figure 1",
+    moved="Dolphin",
     measures=tuple(Measure(one, "white noise") for one in ("sound_kind", "matching", "coincide")),
     variants=(
         *_noise("Dolphin", "dolphin/full", -1),
