@@ -30,10 +30,17 @@ def _table_4(asr: float, ocr: float, video_qa: float, avqa: float, avm: float) -
     return {"ASR": asr, "OCR": ocr, "Video QA": video_qa, "AVQA": avqa, "AVM": avm}
 
 
-def _read_at_the_connector(group: Group, columns: Mapping[str, str], *notes: str) -> Group:
-    """The group's variants after the stage towards words alone: {what is read of the tokens: the paper's column}."""
+def _read_at_the_connector(
+    group: Group, columns: Mapping[str, str], *notes: str, the_same: Sequence[str] = ()
+) -> Group:
+    """The group's variants after the stage towards words alone: {what is read of the tokens: the paper's column}.
+
+    Variants that are `the_same` there as the whole, for the order of tokens is nothing to that stage, are left out.
+    """
     variants = []
     for one in group.variants:
+        if one.name in the_same:
+            continue
         settings = {name: some for name, some in one.settings.items() if name != "stages"}
         if words := {name: some for name, some in one.settings.get("stages", {}).items() if name == "words"}:
             settings["stages"] = words
@@ -224,7 +231,12 @@ DOLPHIN = Group(
 )
 
 
-DOLPHIN_TOKENS = _read_at_the_connector(DOLPHIN, {"heard kind": "AVU", "seen kind": "AVE", "place": ""})
+DOLPHIN_TOKENS = _read_at_the_connector(
+    DOLPHIN,
+    {"heard kind": "AVU", "seen kind": "AVE", "place": ""},
+    "Interleaving orders the tokens and leaves each as it is: there is nothing of it to be read here.",
+    the_same=("without interleaving",),
+)
 
 
 def _activation(steps: int, after: str, paper: dict[str, float]) -> Variant:
