@@ -28,8 +28,9 @@ demo: $(STAMP)  ## fetch the starter's parts and ask one real question about one
 	$(BIN)/earsight starter fetch
 	$(BIN)/earsight ask $(DEMO_CLIP) "$(DEMO_QUESTION)"
 
+# One thread a process: two of torch's for each of two processes wait for each other more than they work.
 test: $(STAMP)  ## run the tests
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 check: $(STAMP)  ## lint, formatting, types
 	$(BIN)/ruff check .
