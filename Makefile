@@ -28,7 +28,7 @@ demo: $(STAMP)  ## fetch the starter's parts and ask one real question about one
 	$(BIN)/earsight starter fetch
 	$(BIN)/earsight ask $(DEMO_CLIP) "$(DEMO_QUESTION)"
 
-# One thread a process: two of torch's for each of two processes wait for each other more than they work.
+# One thread a process, so that together they want no more cores than there are.
 test: $(STAMP)  ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 

@@ -71,10 +71,7 @@ def table(models: dict[str, Scores]) -> list[str]:
 def main() -> None:
     asked = [("starter", DEFAULT), *((file.parent.name, file.parent) for file in sorted(HERE.glob("*/scores.json")))]
     by_benchmark: dict[str, dict[str, Scores]] = {}
-    for (
-        name,
-        folder,
-    ) in asked:  # the default starter may be there twice, asked the tests as they were written before too
+    for name, folder in asked:  # the default starter's twice: of the tests as they were written before, and as now
         benchmark, scores = read(folder)
         by_benchmark.setdefault(benchmark, {})[name] = scores
     for benchmark, models in by_benchmark.items():  # scores of different tests do not stand in one table

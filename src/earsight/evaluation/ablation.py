@@ -206,8 +206,8 @@ def train(one: One, place: Place) -> Path:
     recipe = trained_recipe(one.group, one.variant, place.scale, one.seed, place.records)
     kept = read_after(one.group, one.variant)
     began = time.monotonic()
-    finished = sorted(file.parent for file in place.out.glob(f"seed-{one.seed}/*/*/trained/{DONE}"))
     if not kept:  # what is taken over has no checkpoints any more
+        finished = sorted(file.parent for file in place.out.glob(f"seed-{one.seed}/*/*/trained/{DONE}"))
         take_over(recipe, folder, finished)
     begun = (folder / training.RECIPE).is_file()
     training.run(recipe, folder, build, resume=begun, callbacks=[SavesAt(kept)])
