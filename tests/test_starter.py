@@ -5,9 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from earsight import load
+from earsight import load, recipes
 from earsight.checkpoints.starter import starter_folder
+from earsight.model.precision import native_dtype
+from earsight.training.building import build
 
 DEMO = Path(__file__).parent.parent / "examples" / "media" / "demo.mp4"
 
@@ -26,6 +29,15 @@ def demo(starter):
     from earsight.media import load_clip
 
     return load_clip(str(DEMO), starter.processor.sampling())
+
+
+@pytest.mark.parametrize("name", ["float32", "bfloat16", "auto"])
+def test_a_starter_is_trained_in_the_numbers_that_its_recipe_names(name):
+    """Those of its frozen language model; the file of its weights holds bfloat16."""
+    model, _ = build(replace(recipes.get("starter/av-llm"), dtype=name))
+    wanted = native_dtype() if name == "auto" else getattr(torch, name)
+    assert {values.dtype for values in model.language_model.parameters()} == {wanted}
+    assert {values.dtype for values in model.encoders.parameters()} == {torch.float32}
 
 
 def test_what_the_demos_answer_claims_to_know_is_true_of_its_clip(starter):

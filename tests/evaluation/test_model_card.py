@@ -47,6 +47,14 @@ def test_a_card_of_free_media_alone_says_so_and_that_its_weights_are_elsewhere()
     assert "The weights here" not in card and "`NOTICE` beside" not in card
 
 
+def test_a_card_of_a_training_in_two_processes_says_so_and_that_the_memory_is_ones():
+    records = model_card.read_records(SHIPPED)
+    cost = {"training_seconds": 60, "encoding_seconds": 0, "peak_memory_gib": 5.0, "device": "CPU", "threads": 1}
+    stages = {name: {**told, "cost": {**cost, "processes": 2}} for name, told in records["training"]["stages"].items()}
+    card = model_card.card({**records, "training": {**records["training"], "stages": stages}})
+    assert "on CPU (2 processes of 1 threads each), peak memory 5.0 GiB in one" in card
+
+
 def test_a_card_is_written_by_commands_from_what_training_and_evaluation_left(tmp_path, monkeypatch):
     folder = tmp_path / "card"
     folder.mkdir()

@@ -133,6 +133,11 @@ def _remedies(remedies: dict[str, Any]) -> list[str]:
     return [*lines, ""]
 
 
+def _workers(cost: dict[str, Any]) -> str:
+    processes, threads = cost.get("processes", 1), f"{cost['threads']} threads"
+    return threads if processes == 1 else f"{processes} processes of {threads} each"
+
+
 def _how(training: dict[str, Any], described: systems.System) -> list[str]:
     recipe = training["recipe"]
     name = recipe["system"].partition("/")[0]
@@ -147,7 +152,8 @@ def _how(training: dict[str, Any], described: systems.System) -> list[str]:
             f"- stage {name}: {parts}, {stage['steps']} steps of {stage['batch_size']}, learning rate "
             f"{_rates(stage)}; loss {told['losses'][0]:.2f} at first, {told['losses'][-1]:.2f} at last; "
             f"{cost['training_seconds'] / 60:.0f} minutes and {cost['encoding_seconds'] / 60:.0f} of encoding on "
-            f"{cost['device']} ({cost['threads']} threads), peak memory {cost['peak_memory_gib']:.1f} GiB"
+            f"{cost['device']} ({_workers(cost)}), peak memory {cost['peak_memory_gib']:.1f} GiB"
+            f"{' in one' if cost.get('processes', 1) > 1 else ''}"
         )
     lines += [f"- {training['cost_note']}"] if training.get("cost_note") else []
     lines += [

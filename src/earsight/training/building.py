@@ -25,15 +25,16 @@ def build(recipe: Recipe) -> tuple[Any, Any]:
     name, variant = systems.split(recipe.system)
     if variant == "tiny":
         model, processor = build_tiny(recipe.system, recipe.seed, recipe.values)
+        model = model.to(_dtype(recipe.dtype))
     elif variant == "starter" or name == "starter":
         from earsight.checkpoints.parts import fetch
 
         parts = fetch()
         model = build_untrained(parts, recipe.system, recipe.seed, recipe.values)
         processor = build_processor(parts, recipe.system, recipe.values)
+        model.language_model.to(_dtype(recipe.dtype))  # its encoders stay in float32
     else:
         model, processor = _pretrained(recipe)
-    if variant != "starter" and name != "starter":
         model = model.to(_dtype(recipe.dtype))
     return model, processor
 

@@ -18,7 +18,7 @@ KIB = 1024
 
 @contextmanager
 def counted(folder: Path, what: str) -> Iterator[None]:
-    """Add a block's seconds to FOLDER/cost.json, over interruptions as well, and note the memory it peaked at."""
+    """Add a block's seconds to FOLDER/cost.json, over interruptions as well, and note a process' peak of memory."""
     began = time.monotonic()
     try:
         yield
@@ -34,7 +34,7 @@ def _add(folder: Path, what: str, seconds: float) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (KIB if platform.system() == "Linux" else 1)
     cost["peak_memory_gib"] = round(max(cost.get("peak_memory_gib", 0.0), peak / KIB**3), 2)
     cost["device"] = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
-    cost["threads"] = torch.get_num_threads()
+    cost["threads"], cost["processes"] = torch.get_num_threads(), PartialState().num_processes
     partial = folder / f"{COST}.partial"
     partial.write_text(json.dumps(cost, indent=1), encoding="utf-8")
     partial.replace(folder / COST)
