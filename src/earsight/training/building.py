@@ -22,20 +22,19 @@ def build(recipe: Recipe) -> tuple[Any, Any]:
     Raises:
         EarsightError: a system whose pretrained parts were not named.
     """
-    name, variant = systems.split(recipe.system)
-    if variant == "tiny":
+    if systems.split(recipe.system)[1] == "tiny":
         model, processor = build_tiny(recipe.system, recipe.seed, recipe.values)
-        model = model.to(_dtype(recipe.dtype))
-    elif variant == "starter" or name == "starter":
+        model = model.to(numbers(recipe))
+    elif of_starter_parts(recipe):
         from earsight.checkpoints.parts import fetch
 
         parts = fetch()
         model = build_untrained(parts, recipe.system, recipe.seed, recipe.values)
         processor = build_processor(parts, recipe.system, recipe.values)
-        model.language_model.to(_dtype(recipe.dtype))  # its encoders stay in float32
+        model.language_model.to(numbers(recipe))  # its encoders stay in float32
     else:
         model, processor = _pretrained(recipe)
-        model = model.to(_dtype(recipe.dtype))
+        model = model.to(numbers(recipe))
     return model, processor
 
 
@@ -64,8 +63,15 @@ def _dotted(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, 
             yield f"{before}{name}", value
 
 
-def _dtype(name: str) -> torch.dtype:
-    return native_dtype() if name == "auto" else getattr(torch, name)
+def of_starter_parts(recipe: Recipe) -> bool:
+    """Whether its model is built of the starter's pretrained parts."""
+    name, variant = systems.split(recipe.system)
+    return variant == "starter" or (name == "starter" and variant != "tiny")
+
+
+def numbers(recipe: Recipe) -> torch.dtype:
+    """Those that frozen weights are held in."""
+    return native_dtype() if recipe.dtype == "auto" else getattr(torch, recipe.dtype)
 
 
 def data_root(recipe: Recipe) -> Path:

@@ -8,6 +8,7 @@ from earsight.checkpoints.build import build_random
 from earsight.checkpoints.plan import GIB
 from earsight.model.media_inputs import soft_tokens_of
 from earsight.training import freezing
+from earsight.training.building import MADE_UP, STARTER, numbers, of_starter_parts
 from earsight.training.stages import Recipe, Stage
 
 CLIP_SECONDS = 30.0
@@ -21,7 +22,8 @@ class StageOutline:
     sources: dict[str, str]  # what is there of each
     steps: int
     samples: int
-    memory_gib: float  # weights in the language model's numbers, trained ones in float32 with their gradients and Adam
+    numbers: str  # of the frozen weights
+    memory_gib: float  # weights, and gradients and Adam's moments of trained ones
 
 
 def outline(recipe: Recipe) -> tuple[list[StageOutline], int]:
@@ -40,17 +42,39 @@ def outline(recipe: Recipe) -> tuple[list[StageOutline], int]:
         trained: dict[str, int] = {}
         for key in chosen:
             trained[freezing.part_of(key)] = trained.get(freezing.part_of(key), 0) + sizes[key]
-        frozen = sum(size for key, size in sizes.items() if key not in chosen)
-        # float32 weights, gradients and Adam's two moments are 16 bytes each; frozen ones 2 in bfloat16
-        memory = (16 * sum(trained.values()) + 2 * frozen) / GIB
-        sources = _sources(stage, Path(recipe.data.root))
-        made.append(StageOutline(name, trained, frozen, sources, stage.steps, stage.steps * stage.batch_size, memory))
+        frozen = {key: size for key, size in sizes.items() if key not in chosen}
+        # Float32 weights, gradients and Adam's two moments of what is trained are 16 bytes each.
+        memory = (16 * sum(trained.values()) + _bytes(recipe, frozen)) / GIB
+        made.append(
+            StageOutline(
+                name,
+                trained,
+                sum(frozen.values()),
+                _sources(stage, recipe.data.root),
+                stage.steps,
+                stage.steps * stage.batch_size,
+                str(numbers(recipe)).removeprefix("torch."),
+                memory,
+            )
+        )
     return made, soft_tokens_of(described, CLIP_SECONDS)
 
 
-def _sources(stage: Stage, root: Path) -> dict[str, str]:
+def _bytes(recipe: Recipe, frozen: dict[str, int]) -> int:
+    """Of frozen weights, by name and number of values; as `build` holds them."""
+    in_float32 = sum(size for name, size in frozen.items() if name.startswith("encoders.") and of_starter_parts(recipe))
+    return 4 * in_float32 + numbers(recipe).itemsize * (sum(frozen.values()) - in_float32)
+
+
+def _sources(stage: Stage, root: str) -> dict[str, str]:
     total = sum(source.weight for source in stage.sources.values())
     return {
-        name: f"{source.weight / total:.1%} {root / source.path}{'' if (root / source.path).exists() else ' (missing)'}"
+        name: f"{source.weight / total:.1%} {Path(root) / source.path}{_lacking(root, source.path)}"
         for name, source in stage.sources.items()
     }
+
+
+def _lacking(root: str, path: str) -> str:
+    if root in (MADE_UP, STARTER):
+        return " (written when the training begins)"
+    return "" if (Path(root) / path).exists() else " (missing)"
