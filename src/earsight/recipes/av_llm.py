@@ -64,7 +64,7 @@ STARTER_STAGES = {
     "projectors": towards_words(STARTER.stages["projectors"], steps=800, batch_size=24),
     "instruct": replace(
         STARTER.stages["instruct"],
-        steps=160,  # half an hour on a core that computes in float32: 2,560 samples beside its sisters' 4,800
+        steps=160,  # half an hour on a core without AMX: 2,560 samples beside its sisters' 4,800
         warmup_steps=5,
         learning_rate=1e-3,
         rates={"connector": 5e-4},
