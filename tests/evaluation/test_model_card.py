@@ -47,6 +47,12 @@ def test_a_card_of_free_media_alone_says_so_and_that_its_weights_are_elsewhere()
     assert "The weights here" not in card and "`NOTICE` beside" not in card
 
 
+def test_the_shipped_card_names_where_the_scores_of_free_media_alone_stand():
+    card = model_card.card(model_card.read_records(SHIPPED))
+    (beside,) = [word for word in card.split() if word.startswith("benchmarks/trained/starter-open")]
+    assert (SHIPPED.parents[3] / beside.rstrip(",")).is_file()
+
+
 def test_a_card_of_a_training_in_two_processes_says_so_and_that_the_memory_is_ones():
     records = model_card.read_records(SHIPPED)
     cost = {"training_seconds": 60, "encoding_seconds": 0, "peak_memory_gib": 5.0, "device": "CPU", "threads": 1}

@@ -41,6 +41,10 @@ SOURCES = {  # of a recipe's stages, as a card tells them
     "speech": "sentences in synthetic voices",
     "composed": "clips composed of these",
 }
+NOTICE = """ `NOTICE` beside them names the sources.
+
+The same recipe on tier `open` alone is `earsight train starter --tier open`; its card is
+benchmarks/trained/starter-open/README.md, and benchmarks/results/starters.md has its scores beside these."""
 LICENCES = """## Licences and training data
 
 The corpus is built from Debian packages on the trainer's own machine and is not shipped (docs/data.md lists every
@@ -103,7 +107,7 @@ def card(records: dict[str, Any]) -> str:
         "",
         "SHA-256 of the wheels: " + ", ".join(f"{wheel.package} {wheel.sha256[:12]}" for wheel in WHEELS) + ".",
         "",
-        LICENCES.format(tier=tier, notice=" `NOTICE` beside them names the sources." if shipped else ""),
+        LICENCES.format(tier=tier, notice=NOTICE if shipped else ""),
     ]
     return "\n".join(lines)
 
