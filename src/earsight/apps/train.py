@@ -95,8 +95,9 @@ def lines(recipe: "Recipe") -> list[str]:
             "",
             f"{stage.name}: {stage.steps:,} steps, {stage.samples:,} samples",
             f"  trained  {trained}",
-            f"  frozen   {stage.frozen:,} in {stage.numbers}",
-            f"  memory   {stage.memory_gib:.1f} GiB of weights, gradients and optimiser; activations come on top",
+            f"  frozen   {stage.frozen:,}",
+            f"  memory   {stage.memory_gib:.1f} GiB of weights (language model in {stage.numbers}), gradients "
+            "and optimiser; activations come on top",
             *(f"  data     {name}: {what}" for name, what in stage.sources.items()),
         ]
     return rows

@@ -22,7 +22,7 @@ class StageOutline:
     sources: dict[str, str]  # what is there of each
     steps: int
     samples: int
-    numbers: str  # of the frozen weights
+    numbers: str  # of the language model
     memory_gib: float  # weights, and gradients and Adam's moments of trained ones
 
 
@@ -62,7 +62,8 @@ def outline(recipe: Recipe) -> tuple[list[StageOutline], int]:
 
 def _bytes(recipe: Recipe, frozen: dict[str, int]) -> int:
     """Of frozen weights, by name and number of values; as `build` holds them."""
-    in_float32 = sum(size for name, size in frozen.items() if name.startswith("encoders.") and of_starter_parts(recipe))
+    kept = "encoders." if of_starter_parts(recipe) else ()  # in float32
+    in_float32 = sum(size for name, size in frozen.items() if name.startswith(kept))
     return 4 * in_float32 + numbers(recipe).itemsize * (sum(frozen.values()) - in_float32)
 
 
