@@ -4,7 +4,7 @@
 
 Reads the scores that their cards were written from: benchmarks/trained/NAME/scores.json of `earsight evaluate` with
 what `earsight train starter/NAME` left. Nothing is trained or asked here. benchmarks/trained/starter has those of the
-default starter, asked again on the tests that are written alike everywhere.
+default starter on the tests as they were written before, which two of its sisters were asked.
 """
 
 import json
