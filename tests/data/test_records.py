@@ -3,6 +3,8 @@
 import json
 import pickle
 import re
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -251,6 +253,18 @@ def test_loaded_records_are_a_sequence_that_stays_on_disk(tmp_path):
     assert pickle.loads(pickle.dumps(records))[3] == records[3]
     with pytest.raises(IndexError):
         records[5]
+
+
+def test_records_that_are_open_when_the_program_ends_say_nothing(tmp_path):
+    program = (
+        "import os, sys; from earsight.data import records; some = records.load(sys.argv[1]); print(some[0].id); "
+        "os.kept = os, records, some"  # a module that is emptied after the one that they are of
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program, str(written(tmp_path))], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout == "books/0\n"
+    assert ended.stderr == ""
 
 
 def test_loading_skips_blank_lines_and_names_the_malformed_one(tmp_path):

@@ -11,6 +11,7 @@ is drawn from its task's paraphrases (`earsight.data.prompts`).
 
 import json
 import os
+import weakref
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -152,6 +153,7 @@ class _Lines(Sequence[Record]):
         index = range(len(self))[index]
         if self._file < 0:
             self._file = os.open(self.path, os.O_RDONLY)
+            weakref.finalize(self, os.close, self._file)  # at the program's end as well, when `__del__` has no modules
         begin, end = self.begins[index], self.begins[index + 1]
         line = os.pread(self._file, end - begin, begin).strip()  # blank lines may lie between
         place = f"{self.path}:{self.numbers[index]}"
@@ -159,7 +161,3 @@ class _Lines(Sequence[Record]):
 
     def __getstate__(self) -> Mapping[str, Any]:
         return self.__dict__ | {"_file": -1}
-
-    def __del__(self) -> None:
-        if self._file >= 0:
-            os.close(self._file)
