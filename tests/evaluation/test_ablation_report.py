@@ -215,3 +215,12 @@ def test_pages_and_results_are_shown_beside_those_of_other_groups(tmp_path):
     assert (tmp_path / "shown" / "activation.md").read_text() == "measured before"
     assert (tmp_path / "shown" / "dolphin.md").read_text() == pages["dolphin"]
     assert ablation_report.write(tmp_path / "shown") == pages, "the page can be made again of what is shown"
+
+
+def test_what_is_shown_can_be_written_anew_where_it_lies(tmp_path):
+    pages = ablation_report.write(written(tmp_path, [result(DOLPHIN, "full", 1, matching=told(10))]))
+    results = {file: file.read_bytes() for file in tmp_path.glob("seed-*/*/*/*.json")}
+    ablation_report.show(tmp_path, tmp_path)
+    assert (tmp_path / "dolphin.md").read_text() == pages["dolphin"]
+    assert {file: file.read_bytes() for file in results} == results
+    assert not (tmp_path / ablation_report.REPORT).exists(), "the pages are there once"

@@ -30,9 +30,11 @@ def ablation(
 
         failed = runner.run(chosen_scale, folder, groups, seeds)
     ablation_report.write(folder)
-    print(f"the report is in {folder / ablation_report.REPORT}")
+    written = folder / ablation_report.REPORT
     if report_only and SHOWN.parent.is_dir() and ablation_report.scales(folder) == {"starter"}:
         ablation_report.show(folder, SHOWN)
-        print(f"and in {SHOWN}, with the results that it is made of")
+        print(f"the results, and the report that is made of them, are in {SHOWN}")
+    if written.is_dir():  # not where what is shown was written anew
+        print(f"the report is in {written}")
     if failed:
         raise EarsightError(f"{len(failed)} runs failed, as the report says; run the same command to try them again")

@@ -46,11 +46,16 @@ def write(out: Path) -> dict[str, str]:
 def show(out: Path, folder: Path) -> None:
     """Copy the pages to `folder`, over those of the same groups alone, and the results that they are made of.
 
+    Where `out` is that folder, its pages move up: a checkout's are made again of the results that it has.
+
     Raises:
         EarsightError: a file cannot be written.
     """
     try:
         shutil.copytree(out / REPORT, folder, dirs_exist_ok=True)
+        if folder.resolve() == out.resolve():
+            shutil.rmtree(out / REPORT)
+            return
         for file in out.glob(f"seed-*/*/*/{RESULT}"):
             place = folder / file.relative_to(out)
             place.parent.mkdir(parents=True, exist_ok=True)
