@@ -11,6 +11,7 @@ from earsight.errors import EarsightError
 from earsight.media.sampling import Sampling
 from earsight.training.pairing import sense_of
 
+SELDOM = ["barn", "bassoon", "heifer", "timpani", "trolleybus", "vixen", "zither"]
 SENTENCES = ["the owl sleeps by day", "a drum is heard from far", "she writes badly"]
 
 
@@ -18,6 +19,7 @@ SENTENCES = ["the owl sleeps by day", "a drum is heard from far", "she writes ba
 def written(renderer, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(starter_records, "sentences", lambda *places: SENTENCES)
+        patch.setattr(starter_records, "seldom_words", lambda *places: SELDOM)
         patch.setattr(starter_records, "COMPOSED", dict.fromkeys(starter_records.COMPOSED, 3))
         root = tmp_path_factory.mktemp("records")
         yield starter_records.write_starter_records(root, renderer.corpus, root / "cache")
@@ -84,6 +86,16 @@ def test_a_spoken_sentence_is_marked_as_synthetic_and_written_as_it_was_said(wri
     assert set(SENTENCES) <= set(said) and len(said) > len(SENTENCES), "and a word or two of some"
     assert all(any(one in sentence for sentence in SENTENCES) for one in said)
     assert all(record.extra["voice"].startswith("synthetic: ") for record in records)
+
+
+def test_a_word_that_sentences_seldom_have_is_in_several_lists_each_time_beside_others(written, renderer):
+    records = load(written / "word_lists.jsonl")
+    lists = [record.messages[1]["content"][0]["text"].split() for record in records]
+    assert sorted(word for one in lists for word in one) == sorted(SELDOM * starter_records.WORD_LISTS)
+    assert len({tuple(one) for one in lists}) == len(lists), "in another order each time"
+    assert {sense_of(record) for record in records} == {"sound"}
+    assert all(renderer.clip(at, Sampling()).sound == "present" for record in records for at in addresses(record))
+    assert all(record.extra["words"]["said"] == " ".join(one) for record, one in zip(records, lists, strict=True))
 
 
 def test_classes_that_share_a_word_with_an_unseen_object_are_no_prototypes(written):

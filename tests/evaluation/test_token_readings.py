@@ -36,6 +36,7 @@ def renderer(tmp_path_factory):
 def root(renderer, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(starter_records, "sentences", lambda *places: ["an owl sleeps"])
+        patch.setattr(starter_records, "seldom_words", lambda *places: ["barn"])
         patch.setattr(starter_records, "COMPOSED", dict.fromkeys(starter_records.COMPOSED, 4))
         patch.setattr(samples, "renderer_of", lambda root: renderer)
         patch.setattr(token_readings, "renderer_of", lambda root: renderer)

@@ -26,7 +26,7 @@ from earsight.training.pairing import Books  # noqa: E402
 from earsight.training.run import run  # noqa: E402
 from earsight.training.stages import Source  # noqa: E402
 
-FILES = ("pictures", "sounds", "films", "negatives", "speech", "composed")
+FILES = ("pictures", "sounds", "films", "negatives", "speech", "word_lists", "composed")
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +34,7 @@ def root(tmp_path_factory):
     renderer = Renderer(write_corpus(tmp_path_factory.mktemp("corpus")), Tones())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(starter_records, "sentences", lambda *places: ["an owl sleeps", "a drum is heard"])
+        patch.setattr(starter_records, "seldom_words", lambda *places: ["barn", "timpani"])
         patch.setattr(starter_records, "COMPOSED", dict.fromkeys(starter_records.COMPOSED, 2))
         patch.setattr(samples, "renderer_of", lambda root: renderer)
         folder = tmp_path_factory.mktemp("records")
@@ -49,7 +50,7 @@ def tiny(root, steps):
             steps=3,
             batch_size=2,
             warmup_steps=1,
-            sources={"speech": sources["speech"]},
+            sources={name: sources[name] for name in ("speech", "word_lists")},
         ),
         "words": replace(
             recipe.stages["words"],
@@ -124,6 +125,27 @@ def test_the_speech_tokens_are_trained_alone_where_only_what_is_said_is_asked_fo
     loss.backward()
     assert set(parts) == {"loss/tokens said", "loss/letters said"}
     assert model.connector.speech.blank.grad.any() and not model.connector.query_tokens.grad.any()
+
+
+def test_the_speech_tokens_write_what_they_were_trained_to_without_a_language_model():
+    torch.manual_seed(17)
+    model, processor = build_tiny("starter")
+    told = [{"said": "an owl"}, {"said": "a drum"}]
+    words = Words(model, processor.tokenizer, told, only_said=True)
+    width = model.connector.speech.norm.normalized_shape[0]
+    given = {
+        "media_milliseconds": torch.tensor([2000, 2000]),
+        "speech_features": torch.randn(2, 20, width),
+        "speech_mask": torch.ones(2, 20, dtype=torch.bool),
+    }
+    model.connector.eval().speech.requires_grad_(True)
+    optimizer = torch.optim.AdamW(model.connector.speech.parameters(), lr=1e-2)
+    assert words.transcripts(given) != ["an owl", "a drum"]
+    for _ in range(60):
+        optimizer.zero_grad()
+        words.loss(given, told)[0].backward()
+        optimizer.step()
+    assert words.transcripts(given) == ["an owl", "a drum"]
 
 
 def test_moments_begin_as_numbers_and_trained_ones_stay():

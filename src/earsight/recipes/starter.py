@@ -1,9 +1,11 @@
-"""The starter's four stages: the connector learns the language model's words, then the whole learns to answer.
+"""The starter's six stages: the connector learns the language model's words, then the whole learns to answer.
 
 said       spoken sentences -> the connector's speech tokens, without the language model
 words      pictures, sounds, clips whose course is known -> its query tokens, likewise
 instruct   the same, and missing senses -> connector and LoRA, by the answers
 practise   more of what compares one second with another, and of what is not there -> the same
+spell      more spoken sentences, and lists of words that they seldom have -> the speech tokens, as in the first stage
+listen     these transcribed, among some of everything else -> connector and LoRA
 
 Steps without the language model are cheap, and spare it what it would be slow to find out.
 """
@@ -87,9 +89,38 @@ PRACTISE = replace(
         **{name: replace(source, weight=source.weight / 2) for name, source in NAMED.items()},
     },
 )
+# Words that a sentence in a thousand has were written wrong nearly always, and most words are of these.
+SPELL = replace(
+    SAID,
+    sources={"speech": Source("speech.jsonl"), "word lists": Source("word_lists.jsonl")},
+    steps=7000,
+    learning_rate=1.5e-3,
+)
+# What was learnt before is kept by a part of it: features of a few thousand media are soon computed anew.
+LISTEN = replace(
+    PRACTISE,
+    sources={
+        "speech": Source("speech.jsonl", weight=6.0),
+        "word lists": Source("word_lists.jsonl", weight=1.0),
+        "composed": Source("composed.jsonl", weight=6.0, limit=1500),
+        "negatives": Source("negatives.jsonl", weight=1.5, limit=1200),
+        "pictures": Source("pictures.jsonl", weight=1.0, limit=800),
+        "prototypes": Source("prototypes.jsonl", weight=0.5),
+        "sounds": Source("sounds.jsonl", weight=0.8, limit=800),
+        "films": Source("films.jsonl", weight=0.5, limit=500),
+    },
+    steps=400,
+)
 RECIPE = Recipe(
     system="starter",
-    stages={"said": SAID, "words": WORDS, "instruct": INSTRUCT, "practise": PRACTISE},
+    stages={
+        "said": SAID,
+        "words": WORDS,
+        "instruct": INSTRUCT,
+        "practise": PRACTISE,
+        "spell": SPELL,
+        "listen": LISTEN,
+    },
     seed=17,
     data=Data(root="starter-corpus", cache_features="always", half_features=True),
     save_every=50,  # a step takes some seconds

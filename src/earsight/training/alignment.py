@@ -2,7 +2,8 @@
 
     a query token of a window  -> nearest of its role's words, by cosine: what is seen, where, how many, what is heard,
                                   whether it begins just now, and together with what is seen
-    speech tokens              -> the tokens of what is said, by CTC; and its letters, by a head of their own
+    speech tokens              -> the tokens of what is said, by CTC (which tokens: `spoken_pieces`); and its letters,
+                                  by a head of their own
     the token of a moment      begins as the number of its window
 
 "said" is the second of these by itself: its steps are cheap, and it needs many.
@@ -12,7 +13,7 @@ speech is which word is not known: CTC (Graves et al., 2006) sums over every way
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -22,10 +23,10 @@ from earsight.connectors.speech_tokens import LETTERS
 from earsight.errors import EarsightError
 from earsight.model.media_inputs import feature_names, input_names
 from earsight.training.freezing import nothing_of
+from earsight.training.spoken_pieces import SpokenPieces
 
 SHARPNESS = 16.0  # cosines lie in [-1, 1]; this makes them usable as logits
 LETTER_WEIGHT = 0.5
-MOST_TOKENS = 8000  # rarer tokens of speech are learnt by their letters
 OTHER_TOKENS = 700  # that those of a batch are told apart from
 # Which query token of a window tells what. Two roles share one where their words do not crowd each other.
 ROLES = {
@@ -72,13 +73,9 @@ class Words:
                 self.places[role] = {word: place for place, word in enumerate(words)}
                 vectors = torch.stack([table[self._ids(word)].mean(0) for word in words])
                 self.vectors[role] = functional.normalize(vectors - self.centre, dim=-1)
-        counts = torch.zeros(len(table), dtype=torch.long)
-        for one in told:
-            if "said" in one:
-                counts += torch.bincount(torch.tensor(self._ids(one["said"])), minlength=len(table))
-        spoken = counts.argsort(descending=True)[: min(MOST_TOKENS, int((counts > 0).sum()))]
-        self.spoken = {token: place for place, token in enumerate(spoken.tolist(), start=1)}  # 0 is CTC's blank
-        self.vectors["said"] = functional.normalize(table[spoken] - self.centre, dim=-1)
+        self.pieces = SpokenPieces(tokenizer, (one["said"] for one in told if "said" in one))
+        self.spoken = {token: place for place, token in enumerate(self.pieces.tokens, start=1)}  # 0 is CTC's blank
+        self.vectors["said"] = functional.normalize(table[self.pieces.tokens] - self.centre, dim=-1)
         self._number_moments(table)
 
     def _ids(self, text: str) -> list[int]:
@@ -118,14 +115,43 @@ class Words:
         }
         return parts | self._said(windows[:, :, config.first_said :].flatten(1, 2), media, words)
 
+    @torch.no_grad()
+    def transcripts(self, inputs: Mapping[str, Any]) -> list[str]:
+        """What the speech tokens write without a language model: the nearest at each time, once, and no blanks."""
+        media = media_of(self.model, inputs)
+        tokens = self._tokens_of_speech(media)
+        if tokens is None:
+            return [""] * len(media["media_milliseconds"])
+        lengths = self._lengths(media["media_milliseconds"], tokens.shape[1]).tolist()
+        places = self._cosines(tokens, self.vectors["said"].to(tokens.device)).argmax(-1)
+        written = []
+        for row, length in zip(places, lengths, strict=True):
+            once = row[:length].unique_consecutive().tolist()
+            written.append(self.tokenizer.decode([self.pieces.tokens[one - 1] for one in once if one]).strip())
+        return written
+
     def _of_speech(self, media: Mapping[str, Any], words: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         """The query tokens are not even computed."""
+        tokens = self._tokens_of_speech(media)
+        return {} if tokens is None else self._said(tokens, media, words)
+
+    def _tokens_of_speech(self, media: Mapping[str, Any]) -> Tensor | None:
         config = self.model.connector.config
         given = self.model.features_of(media).get(config.said)
         if given is None:
-            return {}
+            return None
         steps = -(-given.values.shape[1] // config.positions)
-        return self._said(self.model.connector.said_tokens(given, steps).float(), media, words)
+        return cast(Tensor, self.model.connector.said_tokens(given, steps).float())
+
+    def _lengths(self, milliseconds: Tensor, most: int) -> Tensor:
+        """How many speech tokens each medium has: a sentence begins with its medium and ends with it."""
+        config = self.model.connector.config
+        return (milliseconds * config.positions / (1000 * config.step_seconds)).ceil().long().clamp(max=most)
+
+    def _cosines(self, tokens: Tensor, table: Tensor) -> Tensor:
+        """(..., time, llm_dim), (n, llm_dim) -> (..., time, blank and n) cosines, sharpened."""
+        vectors = torch.cat([functional.normalize(self.model.connector.speech.blank, dim=0)[None], table])
+        return SHARPNESS * functional.normalize(tokens - self.centre.to(tokens.device), dim=-1) @ vectors.T
 
     def _nearest(self, tokens: Tensor, valid: Tensor, role: str, words: Sequence[Mapping[str, Any]]) -> Tensor:
         """(n_media, n_windows, llm_dim) -> cross-entropy over the role's words; each medium counts once.
@@ -159,27 +185,18 @@ class Words:
         rows = [row for row, one in enumerate(words) if one.get("said")]
         if not rows:
             return {}
-        speech: Any = self.model.connector.speech
-        config = self.model.connector.config
-        # A sentence begins with its medium and ends with it.
-        steps = inputs["media_milliseconds"][rows] * config.positions / (1000 * config.step_seconds)
-        lengths = steps.ceil().long().clamp(max=tokens.shape[1])
+        lengths = self._lengths(inputs["media_milliseconds"][rows], tokens.shape[1])
         heard = tokens[rows, : int(lengths.max())]
-        ids = [[self.spoken.get(one, -1) for one in self._ids(words[row]["said"])] for row in rows]
-        # A sentence with a token outside the list is left to its letters.
-        whole = torch.tensor([-1 not in one for one in ids], device=tokens.device)
-        ids = [one if -1 not in one else [] for one in ids]
+        ids = [[self.spoken[one] for one in self.pieces.ids(words[row]["said"])] for row in rows]
         kept = self._some({place for one in ids for place in one})
         at = {place: row for row, place in enumerate(kept, start=1)}
         table = self.vectors["said"].to(tokens.device)[torch.tensor(kept, device=tokens.device) - 1]
-        vectors = torch.cat([functional.normalize(speech.blank, dim=0)[None], table])
-        near = functional.normalize(heard - self.centre.to(tokens.device), dim=-1)
-        pieces_loss = ctc(SHARPNESS * near @ vectors.T, lengths, [[at[place] for place in one] for one in ids])
+        pieces_loss = ctc(self._cosines(heard, table), lengths, [[at[place] for place in one] for one in ids])
         letters = [[LETTERS.index(letter) + 1 for letter in words[row]["said"] if letter in LETTERS] for row in rows]
-        spelled = speech.spell(heard)  # (n, time, slots, letters)
+        spelled = self.model.connector.speech.spell(heard)  # (n, time, slots, letters)
         letters_loss = ctc(spelled.flatten(1, 2), lengths * spelled.shape[2], letters)
         return {
-            "tokens said": (pieces_loss * whole).sum() / whole.sum().clamp(min=1),
+            "tokens said": pieces_loss.mean(),
             "letters said": LETTER_WEIGHT * letters_loss.mean(),
         }
 

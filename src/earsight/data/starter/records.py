@@ -2,8 +2,8 @@
 
 pictures.jsonl   a picture, asked what it shows            sounds.jsonl      a sound, asked what it is
 films.jsonl      a picture with a sound, asked of both     negatives.jsonl   a sense that is missing, asked of it
-speech.jsonl     a spoken sentence, to be written down     composed.jsonl    clips whose course is known
-prototypes.jsonl classes of the picture encoder, as features without a picture
+speech.jsonl     a spoken sentence, to be written down     word_lists.jsonl  words that sentences seldom have, likewise
+composed.jsonl   clips whose course is known               prototypes.jsonl  classes of the picture encoder, as features
 
 A medium is asked several questions in one conversation: its soft tokens are read once for all of them.
 Only the training side is used: what is held out stays so.
@@ -27,15 +27,17 @@ from earsight.data.starter.licences import Tier
 from earsight.data.starter.prototypes import PREFIX, prototype_items
 from earsight.data.starter.questions import QUESTIONS, UNNAMED_SOUNDS, Scene, answer
 from earsight.data.starter.rendering import Renderer, address
-from earsight.data.starter.sentences import sentences, side
+from earsight.data.starter.sentences import seldom_words, sentences, side
 from earsight.data.starter.voices import FLITE, TRAINED_VOICES, Voices
 
-VERSION = "5"  # raise when what is written changes
+VERSION = "6"  # raise when what is written changes
 VIEWS = {"picture": 6, "sound": 6}  # of each item; the first is rendered as in validation, the others are varied
 FILMS = 3  # of each picture
 SAME_OBJECT = 0.5  # share of films whose sound is of the object that is shown, where there is one
 FLITE_SHARE = 3  # flite's voices speak so often for once of eSpeak's, whose formants are nobody's
 FURTHER = 2  # questions about a composed clip after the one it was made for
+WORD_LISTS = 1  # that each word is in which the sentences seldom have
+WORDS_TOGETHER = 5
 FRAGMENTS = 12  # of so many sentences one is also spoken as a word or two
 COMPOSED = {
     "which_side": 700,
@@ -82,6 +84,7 @@ def write_starter_records(
     write_jsonl(folder / "prototypes.jsonl", _prototypes(prototype_items(unseen), drawing("prototypes")))
     spoken = [one for one in sentences(cache_dir, source_dir) if side(one) == "train"]
     write_jsonl(folder / "speech.jsonl", _speech(spoken, seed))
+    write_jsonl(folder / "word_lists.jsonl", _word_lists(seldom_words(cache_dir, source_dir), seed))
     write_jsonl(folder / "composed.jsonl", _composed(composer))
     packages = str(source_dir) if source_dir else None
     places = {"cache": str(cache_dir), "packages": packages, "tier": tier, "hash": corpus.hash}
@@ -217,16 +220,27 @@ def _ignored(composer: Composer, draw: random.Random) -> Iterator[Record]:
 
 
 def _speech(spoken: Sequence[str], seed: int) -> Iterator[Record]:
-    shares = [FLITE_SHARE if voice in FLITE else 1 for voice in TRAINED_VOICES]
     for number, sentence in enumerate(spoken):
         draw = random.Random(f"{seed}/speech/{sentence}")
         for text in (sentence, _fragment(sentence, draw)) if number % FRAGMENTS == 0 else (sentence,):
-            voice = draw.choices(TRAINED_VOICES, weights=shares)[0]
-            medium = {"type": "audio", "path": address("speech", "train", voice, text)}
-            turns = [(draw.choice(QUESTIONS["transcribe"]), text)]
-            extra = words_of(said=text) | {"voice": f"synthetic: {voice}"}
             name = hashlib.sha256(f"{sentence}/{text}".encode()).hexdigest()[:16]
-            yield record(name, "speech", "transcribe", medium, turns, extra)
+            yield _spoken(name, "speech", text, draw)
+
+
+def _word_lists(words: Sequence[str], seed: int) -> Iterator[Record]:
+    """A few words at a time, in an order of no meaning: each is to be heard, and none can be guessed."""
+    for turn in range(WORD_LISTS):
+        draw = random.Random(f"{seed}/word lists/{turn}")
+        shuffled = draw.sample(words, len(words))
+        for first in range(0, len(shuffled), WORDS_TOGETHER):
+            yield _spoken(f"{turn}/{first}", "word_lists", " ".join(shuffled[first : first + WORDS_TOGETHER]), draw)
+
+
+def _spoken(name: str, source: str, text: str, draw: random.Random) -> Record:
+    voice = draw.choices(TRAINED_VOICES, weights=[FLITE_SHARE if one in FLITE else 1 for one in TRAINED_VOICES])[0]
+    medium = {"type": "audio", "path": address("speech", "train", voice, text)}
+    turns = [(draw.choice(QUESTIONS["transcribe"]), text)]
+    return record(name, source, "transcribe", medium, turns, words_of(said=text) | {"voice": f"synthetic: {voice}"})
 
 
 def _fragment(sentence: str, draw: random.Random) -> str:
