@@ -84,13 +84,14 @@ def measured(model: str, share: float) -> list[str]:
     held_out = [one for one in every if side(one) == "val"]
     held_out = held_out[: round(share * len(held_out))]
     voices = Voices.unpacked(cache)
-    lines = ["| voices | sentences | word error rate |", "|---|---|---|"]
+    lines = ["| voices | sentences | word error rate | character error rate |", "|---|---|---|---|"]
     trained = [(TRAINED_VOICES[at % len(TRAINED_VOICES)], one) for at, one in enumerate(held_out)]
     unseen = [(HELD_OUT_VOICES[0], one) for one in held_out]
     heard = list(written(assistant, words, voices, trained))
-    lines.append(f"| the trained ones in turn | {len(held_out)} | {jiwer.wer(held_out, heard):.3f} |")
-    other = jiwer.wer(held_out, list(written(assistant, words, voices, unseen)))
-    lines.append(f"| one that was never trained on | {len(held_out)} | {other:.3f} |")
+    others = list(written(assistant, words, voices, unseen))
+    for name, found in (("the trained ones in turn", heard), ("one that was never trained on", others)):
+        rates = f"{jiwer.wer(held_out, found):.3f} | {jiwer.cer(held_out, found):.3f}"
+        lines.append(f"| {name} | {len(held_out)} | {rates} |")
     lines += ["", "| times a word is in the training sentences | words | missed |", "|---|---|---|"]
     for band, (n, missed) in by_frequency(held_out, heard, met).items():
         lines.append(f"| {band} | {n} | {missed / n:.2f} |")

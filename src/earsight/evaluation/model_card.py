@@ -39,6 +39,7 @@ SOURCES = {  # of a recipe's stages, as a card tells them
     "pictures": "single pictures of single objects",
     "sounds": "short sounds",
     "speech": "sentences in synthetic voices",
+    "word lists": "lists of words in these voices",
     "composed": "clips composed of these",
 }
 NOTICE = """ `NOTICE` beside them names the sources.

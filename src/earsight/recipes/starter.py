@@ -7,7 +7,8 @@ practise   more of what compares one second with another, and of what is not the
 spell      more spoken sentences, and lists of words that they seldom have -> the speech tokens, as in the first stage
 listen     these transcribed, among some of everything else -> connector and LoRA
 
-Steps without the language model are cheap, and spare it what it would be slow to find out.
+Steps without the language model are cheap, and spare it what it would be slow to find out. The released weights are of
+the first four stages.
 """
 
 from dataclasses import replace
@@ -96,20 +97,22 @@ SPELL = replace(
     steps=7000,
     learning_rate=1.5e-3,
 )
-# What was learnt before is kept by a part of it: features of a few thousand media are soon computed anew.
+# Through the language model, which can tell from a word's sounds and its sentence what the word is. What was learnt
+# before is kept by a part of it: features of a few thousand media are soon computed anew.
 LISTEN = replace(
     PRACTISE,
     sources={
-        "speech": Source("speech.jsonl", weight=6.0),
-        "word lists": Source("word_lists.jsonl", weight=1.0),
-        "composed": Source("composed.jsonl", weight=6.0, limit=1500),
-        "negatives": Source("negatives.jsonl", weight=1.5, limit=1200),
-        "pictures": Source("pictures.jsonl", weight=1.0, limit=800),
-        "prototypes": Source("prototypes.jsonl", weight=0.5),
-        "sounds": Source("sounds.jsonl", weight=0.8, limit=800),
-        "films": Source("films.jsonl", weight=0.5, limit=500),
+        "speech": Source("speech.jsonl", weight=10.0),
+        "word lists": Source("word_lists.jsonl", weight=1.5),
+        "composed": Source("composed.jsonl", weight=4.0, limit=1500),
+        "negatives": Source("negatives.jsonl", weight=1.2, limit=1200),
+        "pictures": Source("pictures.jsonl", weight=0.8, limit=800),
+        "prototypes": Source("prototypes.jsonl", weight=0.3),
+        "sounds": Source("sounds.jsonl", weight=0.6, limit=800),
+        "films": Source("films.jsonl", weight=0.4, limit=500),
     },
-    steps=400,
+    steps=800,
+    rates={"connector": 2e-4},
 )
 RECIPE = Recipe(
     system="starter",
