@@ -1,14 +1,16 @@
-"""The starter's six stages: the connector learns the language model's words, then the whole learns to answer.
+"""The starter's four stages: the connector learns the language model's words, then the whole learns to answer.
 
 said       spoken sentences -> the connector's speech tokens, without the language model
 words      pictures, sounds, clips whose course is known -> its query tokens, likewise
 instruct   the same, and missing senses -> connector and LoRA, by the answers
 practise   more of what compares one second with another, and of what is not there -> the same
+
+and two more of the variant `speech`, which did not make its transcripts better (benchmarks/results/speech_tokens.md):
+
 spell      more spoken sentences, and lists of words that they seldom have -> the speech tokens, as in the first stage
 listen     these transcribed, among some of everything else -> connector and LoRA
 
-Steps without the language model are cheap, and spare it what it would be slow to find out. The released weights are of
-the first four stages.
+Steps without the language model are cheap, and spare it what it would be slow to find out.
 """
 
 from dataclasses import replace
@@ -121,14 +123,13 @@ RECIPE = Recipe(
         "words": WORDS,
         "instruct": INSTRUCT,
         "practise": PRACTISE,
-        "spell": SPELL,
-        "listen": LISTEN,
     },
     seed=17,
     data=Data(root="starter-corpus", cache_features="always", half_features=True),
     save_every=50,  # a step takes some seconds
 )
 VARIANTS = {
+    "speech": replace(RECIPE, stages={**RECIPE.stages, "spell": SPELL, "listen": LISTEN}),
     "tiny": replace(
         RECIPE,
         system="starter/tiny",
