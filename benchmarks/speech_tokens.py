@@ -18,35 +18,27 @@ import torch
 import earsight
 from earsight.checkpoints.parts import cache_root
 from earsight.data.records import load
-from earsight.data.starter.normal_forms import SAMPLE_RATE_HZ
+from earsight.data.starter.records import renderer_of
+from earsight.data.starter.rendering import Renderer, address
 from earsight.data.starter.sentences import sentences, side
-from earsight.data.starter.views import render_speech
-from earsight.data.starter.voices import HELD_OUT_VOICES, TRAINED_VOICES, Voices
+from earsight.data.starter.voices import HELD_OUT_VOICES, TRAINED_VOICES
 from earsight.errors import EarsightError
 from earsight.model.media_inputs import lay_out, media_tensors
 from earsight.recipes import starter
 from earsight.training.alignment import Words
 from earsight.training.building import data_root
-from earsight.types import Clip
 
 BATCH = 32
 BANDS = (0, 1, 5, 20, 100, 1000)
 
 
-def waveform_clip(waveform: Any) -> Clip:
-    """(samples,) as a clip without a picture."""
-    seconds = len(waveform) / SAMPLE_RATE_HZ
-    frames, times = torch.zeros(0, 1, 1, 3, dtype=torch.uint8).numpy(), torch.zeros(0).numpy()
-    return Clip(frames, times, waveform, 0.0, SAMPLE_RATE_HZ, seconds, "absent", "present", "a sentence")
-
-
 @torch.no_grad()
-def written(assistant: Any, words: Words, voices: Voices, spoken: Sequence[tuple[str, str]]) -> Iterator[str]:
+def written(assistant: Any, words: Words, renderer: Renderer, spoken: Sequence[tuple[str, str]]) -> Iterator[str]:
     """(voice, sentence) pairs -> what the speech tokens make of each."""
-    description = assistant.processor.description
+    description, sampling = assistant.processor.description, assistant.processor.sampling()
     for first in range(0, len(spoken), BATCH):
-        made = [render_speech(voices.speak(*one), None, split="val") for one in spoken[first : first + BATCH]]  # type: ignore[arg-type]
-        laid = [lay_out(waveform_clip(one), description) for one in made]
+        clips = [renderer.clip(address("speech", "val", *one), sampling) for one in spoken[first : first + BATCH]]
+        laid = [lay_out(clip, description) for clip in clips]
         yield from words.transcripts(media_tensors(laid, description))
 
 
@@ -83,12 +75,13 @@ def measured(model: str, share: float) -> list[str]:
     met = Counter(word for one in every if side(one) == "train" for word in one.split())
     held_out = [one for one in every if side(one) == "val"]
     held_out = held_out[: round(share * len(held_out))]
-    voices = Voices.unpacked(cache)
+    renderer = renderer_of(root)
+    assert renderer is not None, root
     lines = ["| voices | sentences | word error rate | character error rate |", "|---|---|---|---|"]
     trained = [(TRAINED_VOICES[at % len(TRAINED_VOICES)], one) for at, one in enumerate(held_out)]
     unseen = [(HELD_OUT_VOICES[0], one) for one in held_out]
-    heard = list(written(assistant, words, voices, trained))
-    others = list(written(assistant, words, voices, unseen))
+    heard = list(written(assistant, words, renderer, trained))
+    others = list(written(assistant, words, renderer, unseen))
     for name, found in (("the trained ones in turn", heard), ("one that was never trained on", others)):
         rates = f"{jiwer.wer(held_out, found):.3f} | {jiwer.cer(held_out, found):.3f}"
         lines.append(f"| {name} | {len(held_out)} | {rates} |")

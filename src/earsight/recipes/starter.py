@@ -92,7 +92,8 @@ PRACTISE = replace(
         **{name: replace(source, weight=source.weight / 2) for name, source in NAMED.items()},
     },
 )
-# Words that a sentence in a thousand has were written wrong nearly always, and most words are of these.
+# Words that less than five sentences have were nearly always missed (benchmarks/results/speech_tokens.md), and most
+# words are of these.
 SPELL = replace(
     SAID,
     sources={"speech": Source("speech.jsonl"), "word lists": Source("word_lists.jsonl")},
@@ -118,12 +119,7 @@ LISTEN = replace(
 )
 RECIPE = Recipe(
     system="starter",
-    stages={
-        "said": SAID,
-        "words": WORDS,
-        "instruct": INSTRUCT,
-        "practise": PRACTISE,
-    },
+    stages={"said": SAID, "words": WORDS, "instruct": INSTRUCT, "practise": PRACTISE},
     seed=17,
     data=Data(root="starter-corpus", cache_features="always", half_features=True),
     save_every=50,  # a step takes some seconds

@@ -1,9 +1,9 @@
 """What is said as tokens that are often enough said to be learnt: a rare token is written as the two that it was merged
 of, and these again, down to letters.
 
-    "the tenebrous cave" -> the | tene | br | ous | cave -> the | t | ene | br | ous | cave
+    " sprawled" -> spraw | led -> sp | raw | led            " puppet" -> p | u | pp | et
 
-A token that is in three sentences is not learnt from sound; its parts are in hundreds. Undoing merges below a frequency
+A token that is in three sentences is hardly learnt from sound; its parts are in many. Undoing merges below a frequency
 follows subword-nmt's vocabulary threshold (Sennrich et al., 2017, section 3.1). The language model reads all of them.
 """
 

@@ -84,7 +84,7 @@ def write_starter_records(
     write_jsonl(folder / "prototypes.jsonl", _prototypes(prototype_items(unseen), drawing("prototypes")))
     spoken = [one for one in sentences(cache_dir, source_dir) if side(one) == "train"]
     write_jsonl(folder / "speech.jsonl", _speech(spoken, seed))
-    write_jsonl(folder / "word_lists.jsonl", _word_lists(seldom_words(cache_dir, source_dir), seed))
+    write_jsonl(folder / "word_lists.jsonl", _word_lists(seldom_words(spoken, cache_dir, source_dir), seed))
     write_jsonl(folder / "composed.jsonl", _composed(composer))
     packages = str(source_dir) if source_dir else None
     places = {"cache": str(cache_dir), "packages": packages, "tier": tier, "hash": corpus.hash}

@@ -7,7 +7,7 @@ wordnet-base (data.noun, data.verb, ...) -> quoted examples -> plain lower-case 
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -42,15 +42,15 @@ def sentences(cache_dir: Path, source_dir: Path | None = None) -> list[str]:
     return sorted(found, key=_hash)
 
 
-def seldom_words(cache_dir: Path, source_dir: Path | None = None) -> list[str]:
-    """Words that the training sentences have less than `SELDOM` times: of theirs, of WordNet's definitions, and of
-    those whose senses its authors counted in running text. Sentences of the other sides are not looked at.
+def seldom_words(spoken: Iterable[str], cache_dir: Path, source_dir: Path | None = None) -> list[str]:
+    """Words that these sentences have less than `SELDOM` times: of theirs, of WordNet's definitions, and of those whose
+    senses its authors counted in running text. WordNet's example phrases are not looked at.
 
     Raises:
         EarsightError: the package cannot be had.
     """
     folder = unpack(PACKAGES["wordnet-base"], cache_dir, source_dir)
-    met = Counter(word for one in sentences(cache_dir, source_dir) if side(one) == "train" for word in one.split())
+    met = Counter(word for one in spoken for word in one.split())
     counted = (folder / "cntlist.rev").read_text(encoding="latin-1").lower().splitlines()
     words = {*met, *(line.partition("%")[0] for line in counted)}
     for gloss in _glosses(folder):
