@@ -21,7 +21,8 @@ from torch.nn import functional
 
 from earsight import recipes
 from earsight.checkpoints.parts import cache_root
-from earsight.data.starter.records import composed_record, renderer_of, words_of
+from earsight.data.starter.conversations import words_of
+from earsight.data.starter.records import composed_record, renderer_of
 from earsight.data.starter.rendering import Renderer, address
 from earsight.errors import EarsightError
 from earsight.model.conversation import Medium

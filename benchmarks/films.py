@@ -16,7 +16,6 @@ from unittest.mock import patch
 from earsight.checkpoints.parts import cache_root
 from earsight.data.starter import corpus, frozen
 from earsight.data.starter.rendering import Renderer
-from earsight.data.starter.voices import Voices
 from earsight.evaluation.benchmark import load
 
 BEFORE = {"crf": "18", "threads": "1"}
@@ -34,7 +33,7 @@ def main() -> None:
     if not (corpus.folder_of() / "index.json").is_file():
         print("The starter corpus is not in the cache: no film was written; earsight corpus build starter")
         return
-    renderer = Renderer(corpus.build(), Voices.tried(cache_root()))
+    renderer = Renderer.tried(corpus.build(), cache_root())
     print("| x264 | films | differ in the second writing | digests of the side | seconds |\n|---|---|---|---|---|")
     for name, options in (("all it finds", BEFORE), ("as the tests are written", frozen.X264)):
         began = time.perf_counter()

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from earsight.data.records import load
+from earsight.data.starter import further_records
 from earsight.data.starter import records as starter_records
 from earsight.data.starter.rendering import SCHEME
 from earsight.errors import EarsightError
@@ -21,6 +22,8 @@ def written(renderer, tmp_path_factory):
         patch.setattr(starter_records, "sentences", lambda *places: SENTENCES)
         patch.setattr(starter_records, "seldom_words", lambda *places: SELDOM)
         patch.setattr(starter_records, "COMPOSED", dict.fromkeys(starter_records.COMPOSED, 3))
+        patch.setattr(further_records, "FURTHER", dict.fromkeys(further_records.FURTHER, 3))
+        patch.setattr(further_records, "NOISY", 6)
         root = tmp_path_factory.mktemp("records")
         yield starter_records.write_starter_records(root, renderer.corpus, root / "cache")
 
@@ -96,6 +99,23 @@ def test_a_word_that_sentences_seldom_have_is_in_several_lists_each_time_beside_
     assert {sense_of(record) for record in records} == {"sound"}
     assert all(renderer.clip(at, Sampling()).sound == "present" for record in records for at in addresses(record))
     assert all(record.extra["words"]["said"] == " ".join(one) for record, one in zip(records, lists, strict=True))
+
+
+def test_further_tasks_are_of_the_training_side_and_their_media_can_be_rendered(written, renderer):
+    records = load(written / "further.jsonl")
+    assert {record.task for record in records} == {*further_records.FURTHER, "speech_in_noise"}
+    for record in records:
+        (at,) = addresses(record)
+        clip = renderer.clip(at, Sampling())
+        assert "/train/" in at and sense_of(record) in ("both", "picture", "sound")
+        assert (clip.picture == "absent") == (sense_of(record) == "sound")
+
+
+def test_a_sentence_over_a_sound_is_to_be_written_down_and_the_sound_to_be_told(written):
+    for record in load(written / "further.jsonl"):
+        if record.task == "speech_in_noise":
+            told = {message["content"][0]["text"] for message in record.messages[1::2]}
+            assert len(told) == 2 and told & set(SENTENCES)
 
 
 def test_classes_that_share_a_word_with_an_unseen_object_are_no_prototypes(written):

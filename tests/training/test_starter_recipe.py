@@ -13,6 +13,7 @@ from made_corpus import Tones, write_corpus  # noqa: E402
 
 from earsight import recipes  # noqa: E402
 from earsight.checkpoints.build import build_tiny  # noqa: E402
+from earsight.data.starter import further_records  # noqa: E402
 from earsight.data.starter import records as starter_records  # noqa: E402
 from earsight.data.starter.rendering import Renderer, address  # noqa: E402
 from earsight.errors import EarsightError  # noqa: E402
@@ -26,7 +27,7 @@ from earsight.training.pairing import Books  # noqa: E402
 from earsight.training.run import run  # noqa: E402
 from earsight.training.stages import Source  # noqa: E402
 
-FILES = ("pictures", "sounds", "films", "negatives", "speech", "word_lists", "composed")
+FILES = ("pictures", "sounds", "films", "negatives", "speech", "word_lists", "composed", "further")
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,8 @@ def root(tmp_path_factory):
         patch.setattr(starter_records, "sentences", lambda *places: ["an owl sleeps", "a drum is heard"])
         patch.setattr(starter_records, "seldom_words", lambda *places: ["barn", "timpani"])
         patch.setattr(starter_records, "COMPOSED", dict.fromkeys(starter_records.COMPOSED, 2))
+        patch.setattr(further_records, "FURTHER", dict.fromkeys(further_records.FURTHER, 2))
+        patch.setattr(further_records, "NOISY", 2)
         patch.setattr(samples, "renderer_of", lambda root: renderer)
         folder = tmp_path_factory.mktemp("records")
         yield starter_records.write_starter_records(folder, renderer.corpus, folder)

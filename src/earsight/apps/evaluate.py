@@ -20,7 +20,8 @@ def evaluate(
         str | None, typer.Argument(metavar="MODEL", help='"starter", or a folder of a checkpoint.', show_default=False)
     ] = None,
     benchmark: Annotated[
-        Path | None, typer.Option(help="A benchmark's folder; starter or starter-val.", metavar="FOLDER")
+        Path | None,
+        typer.Option(help="A benchmark's folder; starter[-val] or starter-further[-val].", metavar="FOLDER"),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Keeps replies, scores and report; resumes.", metavar="DIR")] = None,
     ability: Annotated[list[str] | None, typer.Option(help="Only this ability; may be repeated.")] = None,
@@ -60,13 +61,17 @@ def found(benchmark: Path) -> Path:
 
     EARSIGHT_CORPUS_FROM names a folder that holds the corpus' packages, where they are not to be downloaded.
     """
-    sides = {"starter": "test", "starter-val": "val"}
-    if str(benchmark) not in sides or benchmark.is_dir():
+    own = {"starter": "test", "starter-val": "val", "starter-further": "test", "starter-further-val": "val"}
+    name = str(benchmark)
+    if name not in own or benchmark.is_dir():
         return benchmark
-    from earsight.data.starter.frozen import ready
+    from earsight.data.starter import frozen
+    from earsight.data.starter.further_frozen import FurtherWriter
     from earsight.data.starter.packages import packages_folder
 
-    return ready(sides[str(benchmark)], packages_folder())
+    if name.startswith("starter-further"):
+        return frozen.ready(own[name], packages_folder(), FurtherWriter, "starter-further")
+    return frozen.ready(own[name], packages_folder())
 
 
 class Evaluation:

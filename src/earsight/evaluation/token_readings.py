@@ -15,8 +15,9 @@ from typing import Any
 import torch
 
 from earsight.data.records import Record, load
+from earsight.data.starter.conversations import record, words_of
 from earsight.data.starter.corpus import Split
-from earsight.data.starter.records import composed_record, record, renderer_of, words_of
+from earsight.data.starter.records import composed_record, renderer_of
 from earsight.data.starter.rendering import Renderer, address
 from earsight.evaluation.scoring import clusters_of
 from earsight.model.assistant import Assistant

@@ -5,6 +5,10 @@ words      pictures, sounds, clips whose course is known -> its query tokens, li
 instruct   the same, and missing senses -> connector and LoRA, by the answers
 practise   more of what compares one second with another, and of what is not there -> the same
 
+and one more of the variant `further`:
+
+further    choices, two sounds at once, speech over sounds, names in other languages, among the rest -> the same
+
 and two more of the variant `speech`, which did not make its transcripts better (benchmarks/results/speech_tokens.md):
 
 spell      more spoken sentences, and lists of words that they seldom have -> the speech tokens, as in the first stage
@@ -92,6 +96,21 @@ PRACTISE = replace(
         **{name: replace(source, weight=source.weight / 2) for name, source in NAMED.items()},
     },
 )
+# Tasks of their own, and as much again of the others, so that these are kept.
+FURTHER = replace(
+    PRACTISE,
+    sources={
+        "further": Source("further.jsonl", weight=7.0),
+        "names": Source("names.jsonl", weight=2.0),
+        "order": Source("composed.jsonl", weight=3.0, tasks=("which_first", "coincide")),
+        "composed": Source("composed.jsonl", weight=3.0),
+        "nothing there": Source("composed.jsonl", weight=0.6, tasks=("nothing_there",)),
+        "negatives": Source("negatives.jsonl", weight=1.2),
+        "speech": replace(SPOKEN, weight=2.5),
+        **{name: replace(source, weight=source.weight / 2) for name, source in NAMED.items()},
+    },
+    steps=500,
+)
 # Words that less than five sentences have were nearly always missed (benchmarks/results/speech_tokens.md), and most
 # words are of these.
 SPELL = replace(
@@ -125,6 +144,7 @@ RECIPE = Recipe(
     save_every=50,  # a step takes some seconds
 )
 VARIANTS = {
+    "further": replace(RECIPE, stages={**RECIPE.stages, "further": FURTHER}),
     "speech": replace(RECIPE, stages={**RECIPE.stages, "spell": SPELL, "listen": LISTEN}),
     "tiny": replace(
         RECIPE,

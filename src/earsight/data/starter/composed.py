@@ -64,16 +64,17 @@ class Plan:
     duration_seconds: float
     actors: tuple[Actor, ...]
     cues: tuple[Cue, ...]
-    background: int  # which of the split's photographs; below zero: a plain colour
+    background: int | None  # which of the split's photographs; below zero: a plain colour; None: sound alone
     question: str
     answer: str
     options: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()  # keys of objects that are only spoken of
 
     @property
     def clusters(self) -> tuple[str, ...]:
         """The objects it is made of, for intervals."""
         items = [actor.item for actor in self.actors] + [cue.item for cue in self.cues if cue.item]
-        return tuple(sorted({item.key for item in items}))
+        return tuple(sorted({*(item.key for item in items), *self.named}))
 
 
 class Composer:
@@ -97,11 +98,11 @@ class Composer:
 
     def picture(self, draw: random.Random) -> Item:
         """Evenly over objects."""
-        return draw.choice(_of_one_key(self.pictures, draw))
+        return draw.choice(of_one_key(self.pictures, draw))
 
     def sound(self, draw: random.Random) -> Item:
         """Evenly over objects."""
-        return draw.choice(_of_one_key(self.sounds, draw))
+        return draw.choice(of_one_key(self.sounds, draw))
 
     def standing(self, draw: random.Random, appears_seconds: float = 0.0) -> Actor:
         """One object near the middle that moves a little."""
@@ -116,12 +117,14 @@ def _pairs(pictures: Sequence[Item], sounds: Sequence[Item]) -> dict[str, tuple[
     return {key: tuple([one for one in some if one.key == key] for some in (pictures, sounds)) for key in keys}  # type: ignore[misc]
 
 
-def _of_one_key(items: Sequence[Item], draw: random.Random) -> list[Item]:
+def of_one_key(items: Sequence[Item], draw: random.Random) -> list[Item]:
+    """Those of one object: evenly over objects."""
     key = draw.choice(sorted({item.key for item in items}))
     return [item for item in items if item.key == key]
 
 
-def _background(draw: random.Random) -> int:
+def any_background(draw: random.Random) -> int:
+    """A photograph mostly, else a plain colour (`Plan.background`)."""
     return draw.randrange(1000) if draw.random() < 0.7 else -1 - draw.randrange(1000)
 
 
@@ -138,7 +141,7 @@ def _which_side(composer: Composer, draw: random.Random) -> Plan:
     )
     seconds = draw.choice((3, 4, 5))
     return Plan(
-        "which_side", seconds, (actor,), cues, _background(draw), question, f"On the {side}.", ("left", "right")
+        "which_side", seconds, (actor,), cues, any_background(draw), question, f"On the {side}.", ("left", "right")
     )
 
 
@@ -150,7 +153,7 @@ def _direction(composer: Composer, draw: random.Random) -> Plan:
     actor = replace(composer.standing(draw), size=draw.uniform(0.3, 0.5), begin=(begin, down), end=(end, down))
     question = draw.choice(("Does it move to the left or to the right?", "In which direction does it move?"))
     seconds = draw.choice((4, 5, 6))
-    return Plan("direction", seconds, (actor,), (), _background(draw), question, f"To the {way}.", ("left", "right"))
+    return Plan("direction", seconds, (actor,), (), any_background(draw), question, f"To the {way}.", ("left", "right"))
 
 
 def _when(composer: Composer, draw: random.Random) -> Plan:
@@ -159,7 +162,7 @@ def _when(composer: Composer, draw: random.Random) -> Plan:
     cue = Cue(second + draw.uniform(0.0, 0.2), composer.sound(draw))
     question = draw.choice(("When does the sound begin?", "After how many seconds does the sound begin?"))
     answer = f"After {NUMBERS[second]} second{'s' * (second > 1)}."
-    return Plan("when", _length("when", draw), actors, (cue,), _background(draw), question, answer)
+    return Plan("when", _length("when", draw), actors, (cue,), any_background(draw), question, answer)
 
 
 def _which_first(composer: Composer, draw: random.Random) -> Plan:
@@ -172,7 +175,7 @@ def _which_first(composer: Composer, draw: random.Random) -> Plan:
     cue = Cue(sounds + draw.uniform(0, 0.2), composer.sound(draw))
     seconds = _length("which_first", draw)
     return Plan(
-        "which_first", seconds, (actor,), (cue,), _background(draw), question, f"The {first}.", ("object", "sound")
+        "which_first", seconds, (actor,), (cue,), any_background(draw), question, f"The {first}.", ("object", "sound")
     )
 
 
@@ -188,7 +191,7 @@ def _coincide(composer: Composer, draw: random.Random) -> Plan:
     )
     cue = Cue(sounds + draw.uniform(0, 0.2), composer.sound(draw))
     answer = "Yes, together." if together else "No, apart."
-    return Plan("coincide", _length("coincide", draw), (actor,), (cue,), _background(draw), question, answer)
+    return Plan("coincide", _length("coincide", draw), (actor,), (cue,), any_background(draw), question, answer)
 
 
 def _length(task: str, draw: random.Random) -> int:
@@ -206,12 +209,12 @@ def _how_many(composer: Composer, draw: random.Random) -> Plan:
     cues = (Cue(draw.uniform(0, 2), composer.sound(draw)),) if draw.random() < 0.3 else ()
     question = draw.choice(("How many objects are there?", "How many things do you see?"))
     answer = f"{NUMBERS[count].capitalize()}."
-    return Plan("how_many", draw.choice((2, 3, 4)), tuple(actors), cues, _background(draw), question, answer)
+    return Plan("how_many", draw.choice((2, 3, 4)), tuple(actors), cues, any_background(draw), question, answer)
 
 
 def _nothing(composer: Composer, draw: random.Random) -> Plan:
     question = draw.choice(("How many objects are there?", "How many things do you see?"))
-    return Plan("nothing_there", draw.choice((2, 3, 4)), (), (), _background(draw), question, "There is no object.")
+    return Plan("nothing_there", draw.choice((2, 3, 4)), (), (), any_background(draw), question, "There is no object.")
 
 
 def _matching(composer: Composer, draw: random.Random) -> Plan:
@@ -223,11 +226,11 @@ def _matching(composer: Composer, draw: random.Random) -> Plan:
         near = draw.random() < 0.5
         others = [one for one in composer.named if one.key != key and (one.kind == sound.kind) == near]
         others = others or [one for one in composer.named if one.key != key]
-        sound, answer = draw.choice(_of_one_key(others, draw)), "No, it does not."
+        sound, answer = draw.choice(of_one_key(others, draw)), "No, it does not."
     actor = replace(composer.standing(draw), item=picture)
     question = draw.choice(("Does the sound belong to the object?", "Does the sound belong to what is shown?"))
     cue = Cue(draw.uniform(0, 0.5), sound, longest_seconds=4)
-    return Plan("matching", draw.choice((3, 4)), (actor,), (cue,), _background(draw), question, answer)
+    return Plan("matching", draw.choice((3, 4)), (actor,), (cue,), any_background(draw), question, answer)
 
 
 def _spoken(composer: Composer, draw: random.Random) -> Plan:
@@ -245,7 +248,7 @@ def _see_kind(composer: Composer, draw: random.Random) -> Plan:
     question = draw.choice(("What kind of thing is shown?", "What kind of thing do you see?"))
     answer = PICTURE_KINDS[actor.item.kind]
     return Plan(
-        "see_kind", 3, (actor,), (), _background(draw), question, f"{answer[0].upper()}{answer[1:]}.",
+        "see_kind", 3, (actor,), (), any_background(draw), question, f"{answer[0].upper()}{answer[1:]}.",
         tuple(PICTURE_KINDS.values()),
     )  # fmt: skip
 

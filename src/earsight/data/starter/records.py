@@ -4,6 +4,7 @@ pictures.jsonl   a picture, asked what it shows            sounds.jsonl      a s
 films.jsonl      a picture with a sound, asked of both     negatives.jsonl   a sense that is missing, asked of it
 speech.jsonl     a spoken sentence, to be written down     word_lists.jsonl  words that sentences seldom have, likewise
 composed.jsonl   clips whose course is known               prototypes.jsonl  classes of the picture encoder, as features
+further.jsonl    choices, two sounds, speech in noise ...  names.jsonl       names that people read in six languages
 
 A medium is asked several questions in one conversation: its soft tokens are read once for all of them.
 Only the training side is used: what is held out stays so.
@@ -21,16 +22,20 @@ from typing import Any
 from earsight.data.records import Record, write_jsonl
 from earsight.data.starter import corpus as starter_corpus
 from earsight.data.starter.composed import Composer, Plan
+from earsight.data.starter.conversations import Turns, record, words_of
 from earsight.data.starter.corpus import Corpus, Item
-from earsight.data.starter.course import NOTHING, course, further_questions
+from earsight.data.starter.course import course, further_questions
+from earsight.data.starter.further_records import further_records, name_records
+from earsight.data.starter.further_tasks import FurtherComposer
 from earsight.data.starter.licences import Tier
 from earsight.data.starter.prototypes import PREFIX, prototype_items
 from earsight.data.starter.questions import QUESTIONS, UNNAMED_SOUNDS, Scene, answer
 from earsight.data.starter.rendering import Renderer, address
 from earsight.data.starter.sentences import seldom_words, sentences, side
-from earsight.data.starter.voices import FLITE, TRAINED_VOICES, Voices
+from earsight.data.starter.spoken_names import spoken_names
+from earsight.data.starter.voices import FLITE, TRAINED_VOICES
 
-VERSION = "6"  # raise when what is written changes
+VERSION = "7"  # raise when what is written changes
 VIEWS = {"picture": 6, "sound": 6}  # of each item; the first is rendered as in validation, the others are varied
 FILMS = 3  # of each picture
 SAME_OBJECT = 0.5  # share of films whose sound is of the object that is shown, where there is one
@@ -78,7 +83,7 @@ def write_starter_records(
     write_jsonl(folder / "pictures.jsonl", _pictures(pictures, drawing("pictures")))
     write_jsonl(folder / "sounds.jsonl", _sounds(sounds, drawing("sounds")))
     write_jsonl(folder / "films.jsonl", _films(pictures, sounds, drawing("films")))
-    composer = Composer(corpus, "train", TRAINED_VOICES)
+    composer, further = Composer(corpus, "train", TRAINED_VOICES), FurtherComposer(corpus, "train", TRAINED_VOICES)
     negatives = (*_negatives(pictures, sounds, drawing("negatives")), *_ignored(composer, drawing("ignored")))
     write_jsonl(folder / "negatives.jsonl", negatives)
     write_jsonl(folder / "prototypes.jsonl", _prototypes(prototype_items(unseen), drawing("prototypes")))
@@ -86,6 +91,8 @@ def write_starter_records(
     write_jsonl(folder / "speech.jsonl", _speech(spoken, seed))
     write_jsonl(folder / "word_lists.jsonl", _word_lists(seldom_words(spoken, cache_dir, source_dir), seed))
     write_jsonl(folder / "composed.jsonl", _composed(composer))
+    write_jsonl(folder / "further.jsonl", further_records(further, spoken, seed))
+    write_jsonl(folder / "names.jsonl", name_records(spoken_names(corpus, cache_dir, source_dir), seed))
     packages = str(source_dir) if source_dir else None
     places = {"cache": str(cache_dir), "packages": packages, "tier": tier, "hash": corpus.hash}
     done.write_text(json.dumps(places), encoding="utf-8")
@@ -100,34 +107,7 @@ def renderer_of(root: Path) -> Renderer | None:
     places = json.loads(file.read_text(encoding="utf-8"))
     cache_dir, source_dir = Path(places["cache"]), Path(places["packages"]) if places["packages"] else None
     corpus = starter_corpus.build(cache_dir, source_dir, places.get("tier", "gpl"))
-    return Renderer(corpus, Voices.tried(cache_dir, source_dir))
-
-
-Turns = Sequence[tuple[str, str]]  # questions and their answers
-
-
-def record(name: str, source: str, task: str, medium: dict[str, Any], turns: Turns, extra: dict[str, Any]) -> Record:
-    """One medium, and questions about it with their answers."""
-    messages: list[dict[str, Any]] = []
-    for question, told in turns:
-        content = [{"type": "text", "text": question}]
-        messages.append({"role": "user", "content": content if messages else [medium, *content]})
-        messages.append({"role": "assistant", "content": [{"type": "text", "text": told}]})
-    return Record(f"{source}/{name}", source, task, messages, extra=extra)
-
-
-def words_of(picture: Item | None = None, sound: Item | None = None, said: str = "") -> dict[str, Any]:
-    """What the first stage is to find in a medium that is the same throughout (`earsight.training.alignment`)."""
-    found: dict[str, Any] = {"seen kind": NOTHING, "number": "no", "heard kind": NOTHING}
-    if picture:
-        found |= {"seen kind": picture.kind, "seen name": picture.name, "number": "one"}
-    if sound:
-        found |= {"heard kind": sound.kind}
-    if sound and sound.kind not in UNNAMED_SOUNDS:
-        found |= {"heard name": sound.name}
-    if said:
-        found |= {"heard kind": "speech", "said": said}
-    return {"words": found}
+    return Renderer.tried(corpus, cache_dir, source_dir)
 
 
 def _views(items: Sequence[Item], sense: str) -> Iterator[tuple[Item, int]]:
