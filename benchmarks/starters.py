@@ -15,15 +15,16 @@ from typing import Any
 import earsight
 from earsight.data.starter.frozen import COMPOSED
 from earsight.evaluation.conditions import CONDITIONS
+from earsight.evaluation.model_card import FURTHER
 
 HERE = Path(__file__).parent / "trained"
 DEFAULT = Path(earsight.__file__).parent / "checkpoints" / "starter"
 Scores = dict[tuple[str, str], dict[str, Any]]  # by ability and condition
 
 
-def read(folder: Path) -> tuple[str, Scores]:
+def read(file: Path) -> tuple[str, Scores]:
     """A model's scores -> the benchmark that they are of, and each score."""
-    told = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
+    told = json.loads(file.read_text(encoding="utf-8"))
     benchmark = f"{told['benchmark']['name']} {told['benchmark']['version']} ({told['benchmark']['digest'][:12]})"
     return benchmark, {(one["ability"], one["condition"]): one for one in told["scores"]}
 
@@ -69,10 +70,13 @@ def table(models: dict[str, Scores]) -> list[str]:
 
 
 def main() -> None:
-    asked = [("starter", DEFAULT), *((file.parent.name, file.parent) for file in sorted(HERE.glob("*/scores.json")))]
+    folders = [("starter", DEFAULT), *((file.parent.name, file.parent) for file in sorted(HERE.glob("*/scores.json")))]
+    files = [(name, folder / f"{kind}.json") for kind in ("scores", FURTHER) for name, folder in folders]
     by_benchmark: dict[str, dict[str, Scores]] = {}
-    for name, folder in asked:  # the default starter's twice: of the tests as they were written before, and as now
-        benchmark, scores = read(folder)
+    for name, file in files:  # the default starter's twice: of the tests as they were written before, and as now
+        if not file.is_file():
+            continue  # most were not asked the further tasks
+        benchmark, scores = read(file)
         by_benchmark.setdefault(benchmark, {})[name] = scores
     for benchmark, models in by_benchmark.items():  # scores of different tests do not stand in one table
         print(f"On {benchmark}, with everything; 95 % intervals:\n")

@@ -206,7 +206,7 @@ def test_the_readmes_scores_are_the_recorded_ones(ability, monkeypatch):
     monkeypatch.syspath_prepend(ROOT)
     from benchmarks.starters import blind, cell, read
 
-    _, scores = read(PACKAGE / "checkpoints" / "starter")
+    _, scores = read(PACKAGE / "checkpoints" / "starter" / "scores.json")
     lines = [one for one in (ROOT / "README.md").read_text().splitlines() if one.startswith("|")]
     (line,) = [one for one in lines if README_ROWS[ability] in one]
     assert line.split("|")[2:4] == [f" {cell(scores[ability, 'full'])} ", f" {blind([scores], ability):.2f} "]

@@ -82,3 +82,11 @@ def test_a_card_is_written_by_commands_from_what_training_and_evaluation_left(tm
     assert (folder / "README.md").read_text() == (SHIPPED / "README.md").read_text()
     with pytest.raises(SystemExit, match="release RUN FOLDER"):
         told("score", folder)
+
+
+def test_further_tasks_are_told_where_they_were_asked():
+    records = {name: told for name, told in model_card.read_records(SHIPPED).items() if name != model_card.FURTHER}
+    assert "Further tasks" not in model_card.card(records)
+    further = records["scores"] | {"benchmark": {**records["scores"]["benchmark"], "name": "starter-further-test"}}
+    card = model_card.card({**records, model_card.FURTHER: further})
+    assert "on starter-further-test" in card.partition("Further tasks:")[2]

