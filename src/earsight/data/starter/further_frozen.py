@@ -107,7 +107,7 @@ class FurtherWriter(Writer):
             yield _with(record, voice=f"a person: {LANGUAGES[one.language]}")
 
     def majority(self) -> dict[str, str]:
-        """Each ability's most frequent answer in training, where one is given twice."""
+        """Each ability's most frequent answer in training."""
         composer = self.renderer.further("train")
         told = {task: [composer.plan(task, number).answer for number in range(200)] for task in composer.tasks}
         told["behind_speech"] = [behind_told(item.kind) for item in composer.sounds]
