@@ -15,7 +15,6 @@ from typing import Any
 import earsight
 from earsight.data.starter.frozen import COMPOSED
 from earsight.evaluation.conditions import CONDITIONS
-from earsight.evaluation.model_card import FURTHER
 
 HERE = Path(__file__).parent / "trained"
 DEFAULT = Path(earsight.__file__).parent / "checkpoints" / "starter"
@@ -70,12 +69,10 @@ def table(models: dict[str, Scores]) -> list[str]:
 
 
 def main() -> None:
-    folders = [("starter", DEFAULT), *((file.parent.name, file.parent) for file in sorted(HERE.glob("*/scores.json")))]
-    files = [(name, folder / f"{kind}.json") for kind in ("scores", FURTHER) for name, folder in folders]
+    files = [("starter", DEFAULT / "scores.json")]
+    files += [(file.parent.name, file) for file in sorted(HERE.glob("*/scores.json"))]
     by_benchmark: dict[str, dict[str, Scores]] = {}
     for name, file in files:  # the default starter's twice: of the tests as they were written before, and as now
-        if not file.is_file():
-            continue  # most were not asked the further tasks
         benchmark, scores = read(file)
         by_benchmark.setdefault(benchmark, {})[name] = scores
     for benchmark, models in by_benchmark.items():  # scores of different tests do not stand in one table

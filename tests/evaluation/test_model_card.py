@@ -66,7 +66,7 @@ def test_a_card_is_written_by_commands_from_what_training_and_evaluation_left(tm
     folder.mkdir()
     for name in ("training", "remedies"):
         shutil.copy(SHIPPED / f"{name}.json", folder)
-    for side, kept in (("test", "scores"), ("val", "validation_scores")):
+    for side, kept in (("test", "scores"), ("val", "validation_scores"), ("further", model_card.FURTHER)):
         (tmp_path / side).mkdir()
         scores = json.loads((SHIPPED / f"{kept}.json").read_text(encoding="utf-8"))
         (tmp_path / side / "scores.json").write_text(json.dumps(scores | {"model": "runs/mine/model"}))
@@ -77,7 +77,7 @@ def test_a_card_is_written_by_commands_from_what_training_and_evaluation_left(tm
 
     with pytest.raises(SystemExit, match="scores.json"):
         told("write", folder)
-    told("score", folder, tmp_path / "test", tmp_path / "val")
+    told("score", folder, tmp_path / "test", tmp_path / "val", tmp_path / "further")
     told("write", folder)
     assert (folder / "README.md").read_text() == (SHIPPED / "README.md").read_text()
     with pytest.raises(SystemExit, match="release RUN FOLDER"):
@@ -89,4 +89,4 @@ def test_further_tasks_are_told_where_they_were_asked():
     assert "Further tasks" not in model_card.card(records)
     further = records["scores"] | {"benchmark": {**records["scores"]["benchmark"], "name": "starter-further-test"}}
     card = model_card.card({**records, model_card.FURTHER: further})
-    assert "on starter-further-test" in card.partition("Further tasks:")[2]
+    assert "on starter-further-test" in card.partition("Further tasks")[2]

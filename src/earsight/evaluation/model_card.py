@@ -93,7 +93,11 @@ def card(records: dict[str, Any]) -> str:
         "",
         table(validation),
         "",
-        *(["Further tasks:", "", table(records[FURTHER]), ""] if FURTHER in records else []),
+        *(
+            ["Further tasks (benchmarks/results/further.md):", "", table(records[FURTHER]), ""]
+            if FURTHER in records
+            else []
+        ),
         *_remedies(records["remedies"]),
         "## Ten worst mistakes",
         "",
@@ -130,6 +134,11 @@ def command(system: str, tier: str = "gpl") -> str:
 
 def _listed(told: list[str]) -> str:
     return ", ".join(told[:-1]) + " and " + told[-1] if len(told) > 1 else "".join(told)
+
+
+def _further(records: dict[str, Any]) -> list[str]:
+    told = "Further tasks (benchmarks/results/further.md):"
+    return [told, "", table(records[FURTHER]), ""] if FURTHER in records else []
 
 
 def _remedies(remedies: dict[str, Any]) -> list[str]:

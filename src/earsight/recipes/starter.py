@@ -5,7 +5,7 @@ words      pictures, sounds, clips whose course is known -> its query tokens, li
 instruct   the same, and missing senses -> connector and LoRA, by the answers
 practise   more of what compares one second with another, and of what is not there -> the same
 
-and one more of the variant `further`:
+and one more of the variant `further`, which did not teach them (benchmarks/results/further.md):
 
 further    choices, two sounds at once, speech over sounds, names in other languages, among the rest -> the same
 
