@@ -74,7 +74,7 @@ def card(records: dict[str, Any]) -> str:
     described = systems.get(recipe["system"], recipe["values"])
     senses = {part.sense for part in described.encoders.values()}
     drawn = {name for stage in recipe["stages"].values() for name in stage["sources"]}
-    scores, validation = records["scores"], records["validation_scores"]
+    scores = records["scores"]
     tier = training.get("tier", "gpl")
     shipped = recipe["system"] == "starter" and tier == "gpl"
     lines = [
@@ -85,19 +85,7 @@ def card(records: dict[str, Any]) -> str:
             weights=SHIPPED if shipped else TRAINED,
             media=_listed([told for name, told in SOURCES.items() if name in drawn]),
         ),
-        "## Scores on held-out objects, recordings, sentences and people",
-        "",
-        table(scores),
-        "",
-        "On the validation side:",
-        "",
-        table(validation),
-        "",
-        *(
-            ["Further tasks (benchmarks/results/further.md):", "", table(records[FURTHER]), ""]
-            if FURTHER in records
-            else []
-        ),
+        *_scores(records),
         *_remedies(records["remedies"]),
         "## Ten worst mistakes",
         "",
@@ -136,9 +124,14 @@ def _listed(told: list[str]) -> str:
     return ", ".join(told[:-1]) + " and " + told[-1] if len(told) > 1 else "".join(told)
 
 
-def _further(records: dict[str, Any]) -> list[str]:
-    told = "Further tasks (benchmarks/results/further.md):"
-    return [told, "", table(records[FURTHER]), ""] if FURTHER in records else []
+def _scores(records: dict[str, Any]) -> list[str]:
+    """The tables of the tests, of the validation side, and of further tasks where they were asked."""
+    parts = {
+        "## Scores on held-out objects, recordings, sentences and people": "scores",
+        "On the validation side:": "validation_scores",
+        "Further tasks (benchmarks/results/further.md):": FURTHER,
+    }
+    return [line for told, name in parts.items() if name in records for line in (told, "", table(records[name]), "")]
 
 
 def _remedies(remedies: dict[str, Any]) -> list[str]:
