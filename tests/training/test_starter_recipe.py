@@ -294,3 +294,11 @@ def test_a_connector_with_too_few_query_tokens_for_what_is_told_is_refused():
     model, processor = build_tiny("starter", values={"connector": {"n_queries": 4}})
     with pytest.raises(EarsightError, match="needs 7 query tokens a window.* has 4"):
         Words(model, processor.tokenizer, told())
+
+
+def test_a_file_without_records_says_how_to_do_without_it(root):
+    stage = replace(recipes.get("starter/further").stages["further"], sources={"names": Source("names.jsonl")})
+    with pytest.raises(
+        EarsightError, match=r"names.jsonl: no record in it; .* leave it out with sources.names.weight=0"
+    ):
+        Books.open(stage, root)

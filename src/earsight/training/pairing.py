@@ -86,7 +86,7 @@ def _records(source: Source, setting: str, root: Path) -> Sequence[Record]:
             raise EarsightError(f"{file}: no record of the task {absent[0]} ({setting}.tasks); it has: {told}")
         records = [record for record in records if record.task in source.tasks]
     if not (some := _spread(records, source.limit)):
-        raise EarsightError(f"{file}: no record in it; check {setting}.path")
+        raise EarsightError(f"{file}: no record in it; check {setting}.path, or leave it out with {setting}.weight=0")
     return some
 
 
