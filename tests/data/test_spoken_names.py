@@ -9,6 +9,7 @@ import soundfile
 
 from earsight.data.starter import spoken_names as names
 from earsight.data.starter.corpus import SAMPLE_RATE_HZ
+from earsight.data.starter.further_frozen import FurtherWriter
 from earsight.data.starter.further_records import name_records, name_turns
 from earsight.data.starter.rendering import Renderer
 from earsight.media.sampling import Sampling
@@ -57,3 +58,14 @@ def test_only_names_of_trained_objects_are_trained_on_and_each_can_be_rendered(r
     records = list(name_records(found, 17))
     clips = [renderer.clip(record.messages[0]["content"][0]["path"], Sampling()) for record in records]
     assert len(clips) == 4 and all(clip.sound == "present" and clip.picture == "absent" for clip in clips)
+
+
+def test_a_held_out_recording_is_asked_one_thing_and_english_its_language_only(recorded, tmp_path):
+    found = names.spoken_names(recorded, tmp_path)
+    unseen = [replace(one, picture=replace(one.picture, split="test")) for one in found]
+    (tmp_path / "media").mkdir()
+    asked = list(FurtherWriter(Renderer(recorded, None, lambda: unseen), "test", tmp_path).abroad([*found, *unseen]))
+    told = {one.id: (one.task, one.messages[1]["content"]) for one in asked}
+    picture = found[0].picture.id
+    assert told == {f"names/en/{picture}": ("language", "English."), f"names/fr/{picture}": ("language", "French.")}
+    assert all((tmp_path / one.messages[0]["content"][0]["path"]).is_file() for one in asked)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from earsight.data.starter.corpus import Corpus, Item, Split
-from earsight.data.starter.questions import PICTURE_KINDS, UNNAMED_SOUNDS
+from earsight.data.starter.questions import PICTURE_KINDS, UNNAMED_SOUNDS, sentence
 
 PLANS = "3"  # raise when an address is to draw another clip: stored features are known by it
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven")
@@ -248,7 +248,7 @@ def _see_kind(composer: Composer, draw: random.Random) -> Plan:
     question = draw.choice(("What kind of thing is shown?", "What kind of thing do you see?"))
     answer = PICTURE_KINDS[actor.item.kind]
     return Plan(
-        "see_kind", 3, (actor,), (), any_background(draw), question, f"{answer[0].upper()}{answer[1:]}.",
+        "see_kind", 3, (actor,), (), any_background(draw), question, sentence(answer),
         tuple(PICTURE_KINDS.values()),
     )  # fmt: skip
 

@@ -69,6 +69,7 @@ BOTH, SEEN, HEARD = ["picture", "sound"], ["picture"], ["sound"]
 
 
 def ability(about: str, senses: list[str], extract: str, target: float | None = None, metric: str = "accuracy") -> Any:
+    """One thing that is tested, as benchmark.json tells it (`earsight.evaluation.benchmark.Ability`)."""
     found: dict[str, Any] = {"about": about, "senses": senses, "metric": metric, "extract": extract}
     return found | ({"target": target} if target is not None else {})
 
@@ -218,6 +219,7 @@ class Writer:
         return {name: Counter(told[name]).most_common(1)[0][0] for name in ABILITIES if name in told}
 
     def picture(self, item: Item) -> dict[str, Any]:
+        """An item's picture, written as PNG."""
         file = f"media/{item.id}.png"
         if not (self.folder / file).is_file():
             clip = self.renderer.clip(address("picture", item.id, 0), Sampling())
@@ -234,6 +236,7 @@ class Writer:
         return str(self._wave(np.zeros(2 * SAMPLE_RATE_HZ, dtype=np.float32), "silence")["path"])
 
     def rendered_sound(self, at: str, name: str) -> dict[str, Any]:
+        """An address of sound alone, written as FLAC."""
         return self._wave(self.renderer.clip(at, Sampling()).waveform, name)
 
     def _wave(self, waveform: np.ndarray, name: str) -> dict[str, Any]:
@@ -243,6 +246,7 @@ class Writer:
         return {"type": "audio", "path": file}
 
     def film(self, at: str, name: str) -> dict[str, Any]:
+        """An address of a clip, written as MP4."""
         file = f"media/{name}.mp4"
         clip = self.renderer.clip(at, Sampling(frames_per_second=FRAMES_PER_SECOND, max_frames=1000))
         write_film(self.folder / file, clip.frames, clip.waveform if clip.sound == "present" else None)
@@ -304,6 +308,7 @@ def write_film(file: Path, frames: np.ndarray, waveform: np.ndarray | None) -> N
 
 
 def tested(name: str, ability: str, medium: dict[str, Any], told: tuple[str, str], cluster: list[str]) -> Record:
+    """A medium, its question with the true answer, and the objects that its interval is clustered by."""
     content = [medium, {"type": "text", "text": told[0]}]
     messages: list[dict[str, Any]] = [
         {"role": "user", "content": content},

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from earsight.data.records import Record
 from earsight.data.starter.conversations import Turns, record
 from earsight.data.starter.further_tasks import FurtherComposer
-from earsight.data.starter.questions import QUESTIONS, SOUND_KINDS
+from earsight.data.starter.questions import QUESTIONS, SOUND_KINDS, sentence
 from earsight.data.starter.rendering import address
 from earsight.data.starter.spoken_names import LANGUAGES, SpokenName, side_of
 
@@ -51,8 +51,7 @@ def plan_record(composer: FurtherComposer, task: str, number: int) -> Record:
 
 def behind_told(kind: str) -> str:
     """The answer to what is heard behind a voice."""
-    told = SOUND_KINDS[kind]
-    return f"{told[0].upper()}{told[1:]}."
+    return sentence(SOUND_KINDS[kind])
 
 
 def _noisy(name: str, composer: FurtherComposer, text: str, draw: random.Random) -> Record:

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 
 from earsight.data.starter.composed import Composer, Cue, Plan, any_background, of_one_key
 from earsight.data.starter.corpus import Corpus, Item, Split
-from earsight.data.starter.questions import PICTURE_KINDS, SOUND_KINDS, with_article
+from earsight.data.starter.questions import PICTURE_KINDS, SOUND_KINDS, sentence, with_article
 
 FURTHER_PLANS = "1"  # raise when an address is to draw another clip: stored features are known by it
 CHOICES = 3
@@ -120,7 +120,7 @@ def _two_sounds(composer: FurtherComposer, draw: random.Random) -> Plan:
     cues = tuple(Cue(draw.uniform(0, 1), item, loudness_db=draw.uniform(-6, 0), longest_seconds=4) for item in items)
     question = draw.choice(("Which two kinds of sound do you hear?", "Two sounds are heard: of which kinds?"))
     told = " and ".join(SOUND_KINDS[kind] for kind in kinds)
-    return Plan("two_sounds", 5, (), cues, None, question, f"{told[0].upper()}{told[1:]}.")
+    return Plan("two_sounds", 5, (), cues, None, question, sentence(told))
 
 
 def _spoken_name(composer: FurtherComposer, draw: random.Random) -> Plan:
@@ -137,7 +137,7 @@ def _described(composer: FurtherComposer, draw: random.Random) -> Plan:
     named, cue = composer.named_aloud(draw)
     question = draw.choice(("What kind of thing does the speaker name?", "What kind of thing is spoken of?"))
     told = PICTURE_KINDS[named.kind]
-    plan = Plan("described", 3, (), (cue,), None, question, f"{told[0].upper()}{told[1:]}.")
+    plan = Plan("described", 3, (), (cue,), None, question, sentence(told))
     return replace(plan, options=tuple(PICTURE_KINDS.values()), named=(named.key,))
 
 

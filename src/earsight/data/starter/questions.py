@@ -120,10 +120,10 @@ def answer(scene: Scene, task: str) -> str:
         return "Yes, there is a picture." if scene.picture_state == "present" else NO_PICTURE[scene.picture_state]
     if task == "see_kind":
         there = scene.picture_state == "present"
-        return _sentence(PICTURE_KINDS[scene.picture_kind or ""]) if there else NO_PICTURE[scene.picture_state]
+        return sentence(PICTURE_KINDS[scene.picture_kind or ""]) if there else NO_PICTURE[scene.picture_state]
     if task == "hear_kind":
         there = scene.sound_state == "present"
-        return _sentence(SOUND_KINDS[scene.sound_kind or ""]) if there else NO_SOUND[scene.sound_state]
+        return sentence(SOUND_KINDS[scene.sound_kind or ""]) if there else NO_SOUND[scene.sound_state]
     if task == "transcribe":
         assert scene.sound_kind != "speech", "what is said is no scene's to know"
         return "Nobody speaks." if scene.sound_state == "present" else NO_SOUND[scene.sound_state]
@@ -132,7 +132,7 @@ def answer(scene: Scene, task: str) -> str:
     if task == "animal":
         if scene.picture_kind not in ANIMALS:
             return f"No animal is shown. {_seen(scene)}"
-        return _sentence(_guess(PICTURE_KINDS[scene.picture_kind], scene.picture_name))
+        return sentence(_guess(PICTURE_KINDS[scene.picture_kind], scene.picture_name))
     return _seen(scene) if task == "see" else _heard(scene)
 
 
@@ -172,5 +172,6 @@ def with_article(name: str) -> str:
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """ "a bird" -> "A bird." """
     return f"{text[0].upper()}{text[1:]}."
